@@ -1,0 +1,276 @@
+//! What the store keeps of a call, before redaction: the store redacts on the way in.
+//!
+//! Nothing here is ever shown to the agent.
+
+use std::sync::Arc;
+
+use crate::policy::{Effect, Mode};
+
+/// A moment: wall time for people, steady time for durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Now {
+    /// Milliseconds since the Unix epoch; may jump when the clock is set.
+    pub unix_ms: i64,
+    /// Microseconds since this process first asked; never goes back.
+    pub steady_us: u64,
+}
+
+/// One row of the event log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A governed frame and what became of it.
+    Call(CallRecord),
+    /// Its second half: how the server answered.
+    Completion(Completion),
+    /// Calls that were not recorded.
+    Gap(Gap),
+    /// Something about the session that is worth keeping and is no call.
+    Notice(Notice),
+}
+
+/// A governed frame and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// When it was read, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// Number of the call in its session, from 1.
+    pub number: u64,
+    /// `{session}-{number}`: what answers call `toolCallId`.
+    pub tool_call_id: String,
+    /// The method; empty for a malformed frame whose method cannot be told.
+    pub method: String,
+    /// The tool, prompt or URI, not cut.
+    pub tool: String,
+    /// The arguments as JSON text, not redacted; `None` where absent, or under off.
+    pub arguments: Option<Box<str>>,
+    /// What the policy said; `None` under off.
+    pub verdict: Option<Effect>,
+    /// The mode that holds for the row's rule; the base mode where no rule spoke.
+    pub mode: Mode,
+    /// What happened on the wire.
+    pub outcome: Outcome,
+    /// The id of the first rule in file order that gives the verdict; `None` for the default and under off.
+    pub rule: Option<Arc<str>>,
+    /// Every match.
+    pub matched: Vec<MatchRecord>,
+    /// The reason string.
+    pub reason: Option<String>,
+    /// The revision of the policy; `None` under off.
+    pub policy: Option<Arc<str>>,
+    /// Time the evaluation took, microseconds.
+    pub eval_us: u64,
+    /// The completion, where it is known before the row is written (shadow merges the two).
+    pub completion: Option<Completion>,
+}
+
+/// One member of the `matched` column: `{rule, effect, mode, acted}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchRecord {
+    /// The rule's id; `default`, `callgate-self` and `malformed` for those that are built in.
+    pub rule: Arc<str>,
+    /// What it says.
+    pub effect: Effect,
+    /// The mode that holds for it.
+    pub mode: Mode,
+    /// Whether it had a part in the outcome.
+    pub acted: bool,
+}
+
+/// What happened on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The bytes went to the server.
+    Forwarded,
+    /// The bytes went to the server and a warning was raised.
+    Warned,
+    /// A refusal went to the client (a call without id: nothing did).
+    Blocked,
+    /// A person said yes.
+    Approved,
+    /// A person said no.
+    Denied,
+    /// Nobody answered in time.
+    Expired,
+    /// The question lost its call.
+    Withdrawn,
+    /// Answered, the question still open.
+    Pending,
+    /// Forwarded without a verdict or a record.
+    FailOpen,
+    /// Blocked for want of a verdict or a record.
+    FailClosed,
+}
+
+impl Outcome {
+    /// The word in the `outcome` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Warned => "warned",
+            Self::Blocked => "blocked",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Pending => "pending",
+            Self::FailOpen => "fail_open",
+            Self::FailClosed => "fail_closed",
+        }
+    }
+}
+
+/// How the server answered a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// The call's number in its session.
+    pub number: u64,
+    /// How it ended.
+    pub status: Status,
+    /// From the call's bytes read to the answer's bytes read, microseconds.
+    pub latency_us: u64,
+    /// Length of the answer's frame, bytes.
+    pub result_bytes: u64,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// A result.
+    Ok,
+    /// A result with `isError: true`.
+    ToolError,
+    /// A JSON-RPC error.
+    RpcError,
+    /// The client cancelled it.
+    Cancelled,
+    /// The session ended first.
+    NoReply,
+}
+
+impl Status {
+    /// The word in the `status` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ToolError => "tool_error",
+            Self::RpcError => "rpc_error",
+            Self::Cancelled => "cancelled",
+            Self::NoReply => "no_reply",
+        }
+    }
+}
+
+/// Calls that were not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// When it was noticed, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// How many records are missing.
+    pub missing: u64,
+    /// Why, in a few words.
+    pub why: String,
+}
+
+/// Something about the session that is worth keeping and is no call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// When, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// What kind.
+    pub kind: NoticeKind,
+    /// A sentence for people; no argument values.
+    pub text: String,
+}
+
+/// Kinds of [`Notice`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoticeKind {
+    /// A new revision took force.
+    PolicyLoaded,
+    /// A new revision was refused; the last good one stays.
+    PolicyRefused,
+    /// A server's answer to an id that was not in flight was dropped.
+    ReplyDropped,
+    /// A line from the server that is not JSON was kept from the client.
+    NoiseDiverted,
+    /// The session ended.
+    SessionEnded,
+}
+
+impl NoticeKind {
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PolicyLoaded => "policy_loaded",
+            Self::PolicyRefused => "policy_refused",
+            Self::ReplyDropped => "reply_dropped",
+            Self::NoiseDiverted => "noise_diverted",
+            Self::SessionEnded => "session_ended",
+        }
+    }
+}
+
+/// Who is at work: one run of the process in front of one server. Written again when more becomes known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Random, 10 characters of Crockford base 32, lower case.
+    pub session: String,
+    /// When it began, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// The agent's key.
+    pub agent: Option<String>,
+    /// The operating system's user name.
+    pub user: Option<String>,
+    /// The operating system's user id.
+    pub uid: Option<u32>,
+    /// `[identity] groups`.
+    pub groups: Vec<String>,
+    /// The git remote, without credentials.
+    pub repo: Option<String>,
+    /// `[identity] environment`.
+    pub environment: Option<String>,
+    /// `clientInfo.name`, claimed.
+    pub client: Option<String>,
+    /// `clientInfo.version`, claimed.
+    pub client_version: Option<String>,
+    /// The server's name.
+    pub server: String,
+    /// The MCP revision that the two ends speak, once known.
+    pub protocol: Option<String>,
+    /// The process id of callgate.
+    pub pid: u32,
+    /// What `{root}` means in this session.
+    pub root: Option<String>,
+}
+
+/// A change of who is under which mode, appended whenever a loaded file differs from what was last in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// When, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// What changed: `file`, `max_mode`, `default`, `fail_mode`, `agent:KEY`, `agent:KEY:max_mode`, `server:NAME`, `rule:ID`, `rule:ID:AGENT`.
+    pub scope: String,
+    /// The word before; `None` where there was none.
+    pub from: Option<String>,
+    /// The word now; `None` where it was taken away.
+    pub to: Option<String>,
+    /// The revision that brought it.
+    pub revision: Arc<str>,
+    /// How it came: `start`, `reload`, …
+    pub origin: String,
+}
+
+/// A policy as the store keeps it: immutable, named by its content hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySource {
+    /// The content hash.
+    pub revision: Arc<str>,
+    /// `[policy] name`.
+    pub name: String,
+    /// The file it came from; `None` for the built-in one.
+    pub path: Option<String>,
+    /// The exact text; the store takes secrets out.
+    pub source: String,
+    /// When it was first loaded, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+}

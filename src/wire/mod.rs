@@ -1,0 +1,7 @@
+//! Bytes in, frames out: newline framing, the strict JSON pass, and the frames that callgate writes itself.
+
+mod json;
+mod malformed;
+
+pub use json::Json;
+pub use malformed::{Fault, Malformed};
