@@ -33,6 +33,11 @@ impl<'a> Id<'a> {
         fits.then_some(Self { raw })
     }
 
+    /// The same, from JSON text.
+    pub fn from_text(text: &'a str) -> Option<Self> {
+        Json::from_text(text).and_then(Self::from_json)
+    }
+
     /// As it was spelled, quotes included.
     pub fn raw(self) -> &'a str {
         self.raw

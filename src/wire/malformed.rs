@@ -71,6 +71,8 @@ faults! {
     TooDeep = "too_deep", AMBIGUOUS, "is nested too deeply";
     /// More bytes than a frame may have; found by whoever splits lines.
     TooLarge = "too_large", AMBIGUOUS, "is larger than a frame may be";
+    /// The stream ends before the line does; found by the session.
+    Unterminated = "unterminated", UNPARSABLE, "has no newline at its end";
     /// A value that is neither an object nor an array.
     NotAMessage = "not_a_message", AMBIGUOUS, "is not a JSON-RPC message";
     /// An array without members.
@@ -97,6 +99,8 @@ faults! {
     BadId = "bad_id", AMBIGUOUS, "has an id that is not a string or a 64-bit integer";
     /// An id that already waits for its answer; found by the session.
     IdInFlight = "id_in_flight", AMBIGUOUS, "has the id of a request that is still in flight";
+    /// More requests wait for an answer than callgate keeps track of; found by the session.
+    TooManyInFlight = "too_many_in_flight", AMBIGUOUS, "comes while too many requests are in flight";
     /// A result without an id.
     ResultWithoutId = "result_without_id", AMBIGUOUS, "is a result without an id";
     /// `method` is not a string.
