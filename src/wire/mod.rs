@@ -2,6 +2,7 @@
 
 mod json;
 mod malformed;
+pub mod text;
 
 pub use json::Json;
 pub use malformed::{Fault, Malformed};
