@@ -1,9 +1,16 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
+mod change;
+pub(crate) mod compile;
+pub mod diagnostic;
 mod facts;
 mod rule;
+pub(crate) mod schema;
 mod verdict;
 
+pub use change::{Change, assignments, weakens};
+pub use compile::revision;
+pub use diagnostic::{Diagnostic, Paint, Place};
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
 pub use rule::*;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};

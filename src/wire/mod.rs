@@ -15,7 +15,7 @@ mod reply;
 mod skip;
 mod strict;
 mod string;
-mod text;
+pub mod text;
 
 pub use frame::{Frame, Message, read};
 pub use glance::{Glance, GlanceKind, glance, glance_batch};
