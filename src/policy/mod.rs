@@ -1,9 +1,20 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
+mod evaluate;
 mod facts;
+mod matcher;
+mod paths;
+mod pointer;
+mod predicate;
+mod reason;
 mod rule;
+mod self_protection;
+mod stance;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
 pub use rule::*;
+pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
