@@ -18,7 +18,7 @@ const MAX_FRAME: usize = 64 << 20;
 /// Reads one `mcp.toml`.
 ///
 /// # Errors
-/// Every fault of the file, and the notes with them, in the order of the text.
+/// Every fault of the file, in the order of the text.
 pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnostic>> {
     let (document, syntax) = schema::parse(source);
     let mut reading = Reading::default();
@@ -28,11 +28,13 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
     let (settings, servers) = sections::settings(&mut top, environment, &mut reading);
     top.finish(&mut reading);
     let policy = compile::compile(file, source, environment.surroundings(servers), &mut reading);
-    let diagnostics = settle(source, syntax, reading.diagnostics);
-    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Fault) {
-        return Err(diagnostics);
+    let all = settle(source, syntax, reading.diagnostics);
+    let (faults, notes): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.severity == Severity::Fault);
+    if faults.is_empty() {
+        return Ok(Read { config: Config { policy, settings, rules_written }, notes });
     }
-    Ok(Read { config: Config { policy, settings, rules_written }, notes: diagnostics })
+    // Notes wait until the file is right: half of them would be about its faults.
+    Err(faults)
 }
 
 /// Whether a file holds nothing but white space and comments.

@@ -141,7 +141,7 @@ impl Sorted {
                 reading,
                 pattern.span(),
                 format!("an empty name in `{}`", what.key()),
-                "name a tool, or `*` for all",
+                "write a name, or `*` for all",
             );
             return;
         }
