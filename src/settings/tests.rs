@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::policy::{Effect, Mode};
+use crate::policy::{Effect, Mode, Place};
 
 fn environment() -> Environment {
     Environment { home: Some("/home/me".to_owned()), ..Environment::default() }
@@ -151,4 +153,50 @@ fn notes_point_out_what_may_surprise() {
     let lines: Vec<usize> = notes.iter().map(|note| note.place(source).line).collect();
     assert_eq!(lines, [3, 5, 6, 9, 10, 12, 14, 15], "{}", rendered(&notes, source));
     assert!(notes.iter().all(|note| note.severity == Severity::Note));
+}
+
+#[test]
+fn deep_and_long_files_are_refused_or_read_but_never_too_much() {
+    let deep = format!("version = 1\na = {}", "[".repeat(50_000));
+    let dotted = format!("version = 1\n{}a = 1", "a.".repeat(20_000));
+    let wide = "x = [\n".repeat(5_000);
+    let glob = format!("version = 1\n[[rule]]\ntools = \"{}\"\naction = \"deny\"", "?".repeat(1 << 20));
+    for source in [deep, dotted, wide, glob] {
+        assert!(read(&source, &environment()).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_fail_otherwise_than_with_diagnostics(source in "\\PC{0,200}") {
+        check_text(&source)?;
+    }
+
+    #[test]
+    fn no_mutilated_file_does_either(file in 0usize..64, cut in 0usize..2000, paste in 0usize..2000, with in "[\\[\\]{}=\"'#.,\n\ta-z0-9é]{0,8}") {
+        let files: Vec<PathBuf> = fixtures("valid").into_iter().chain(fixtures("invalid")).collect();
+        let mut source = fs::read_to_string(&files[file % files.len()]).unwrap();
+        let near = |source: &str, at: usize| (0..=at % (source.len() + 1)).rev().find(|at| source.is_char_boundary(*at));
+        let at = near(&source, paste).unwrap();
+        source.insert_str(at, &with);
+        let cut = near(&source, cut).unwrap();
+        check_text(&source[cut..])?;
+        check_text(&source[..cut])?;
+    }
+}
+
+/// Reads it; faults must be there if it fails, and every diagnostic can be shown.
+fn check_text(source: &str) -> Result<(), TestCaseError> {
+    let diagnostics = match read(source, &environment()) {
+        Ok(read) => read.notes,
+        Err(faults) => {
+            prop_assert!(!faults.is_empty());
+            faults
+        }
+    };
+    for diagnostic in diagnostics {
+        prop_assert!(diagnostic.span.end <= source.len() && diagnostic.span.start <= diagnostic.span.end);
+        prop_assert!(!diagnostic.render("mcp.toml", source).is_empty());
+    }
+    Ok(())
 }
