@@ -5,12 +5,13 @@
 
 mod sections;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
-use crate::policy::{Diagnostic, FailMode, Place, Policy, compile};
+use crate::policy::{Diagnostic, FailMode, Policy, compile};
 
 /// Longer lines are refused where the file does not say otherwise. Bytes.
 const MAX_FRAME: usize = 64 << 20;
@@ -18,7 +19,7 @@ const MAX_FRAME: usize = 64 << 20;
 /// Reads one `mcp.toml`.
 ///
 /// # Errors
-/// Every fault of the file, and the notes with them, in the order of the text.
+/// Every fault of the file, in the order of the text.
 pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnostic>> {
     let (document, syntax) = schema::parse(source);
     let mut reading = Reading::default();
@@ -28,11 +29,13 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
     let (settings, servers) = sections::settings(&mut top, environment, &mut reading);
     top.finish(&mut reading);
     let policy = compile::compile(file, source, environment.surroundings(servers), &mut reading);
-    let diagnostics = settle(source, syntax, reading.diagnostics);
-    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Fault) {
-        return Err(diagnostics);
+    let all = settle(source, syntax, reading.diagnostics);
+    let (faults, notes): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.severity == Severity::Fault);
+    if faults.is_empty() {
+        return Ok(Read { config: Config { policy, settings, rules_written }, notes });
     }
-    Ok(Read { config: Config { policy, settings, rules_written }, notes: diagnostics })
+    // Notes wait until the file is right: half of them would be about its faults.
+    Err(faults)
 }
 
 /// Whether a file holds nothing but white space and comments.
@@ -216,11 +219,11 @@ pub enum BlockResponse {
 /// Puts the diagnostics in the order of the text. After syntax errors, what else is wrong on their lines, and
 /// what seems to be missing, is only their echo.
 fn settle(source: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let lines: BTreeSet<usize> = syntax.iter().map(|error| error.place(source).line).collect();
+    let lines: Vec<Range<usize>> = syntax.iter().map(|error| line_around(source, error.span.start)).collect();
     let echoes = |diagnostic: &Diagnostic| {
-        let from = diagnostic.place(source).line;
-        let to = Place::of(source, diagnostic.span.end).line;
-        lines.range(from..=to.max(from)).next().is_some() || diagnostic.message.contains(" is missing")
+        let span = &diagnostic.span;
+        lines.iter().any(|line| span.start <= line.end && line.start <= span.end)
+            || diagnostic.message.contains(" is missing")
     };
     let found = found.into_iter().filter(|diagnostic| syntax.is_empty() || !echoes(diagnostic));
     let mut all: Vec<Diagnostic> = found.collect();
@@ -228,6 +231,16 @@ fn settle(source: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<
     all.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
     all.dedup();
     all
+}
+
+/// The bytes of the line that holds an offset.
+fn line_around(source: &str, offset: usize) -> Range<usize> {
+    let bytes = source.as_bytes();
+    let offset = offset.min(bytes.len());
+    let (before, after) = bytes.split_at(offset);
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let length = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+    start..offset + length
 }
 
 #[cfg(test)]

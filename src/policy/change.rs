@@ -140,3 +140,6 @@ fn settings(policy: &Policy) -> BTreeMap<String, &'static str> {
     }
     settings
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,12 +95,18 @@ fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {
 
 fn identity(mut section: Section<'_>, environment: &Environment, reading: &mut Reading) -> Identity {
     let groups = section.strings("groups", reading).map(Spanned::into_inner).unwrap_or_default();
+    let root_span = section.key_span("root");
     let identity = Identity {
         agent: value(section.string("agent", reading)),
         groups: groups.into_iter().map(Spanned::into_inner).collect(),
         environment: value(section.string("environment", reading)),
         root: absolute(section.string("root", reading), "root", environment, reading),
     };
+    let root = identity.root.as_deref().map(|root| root.trim_end_matches('/'));
+    if root.is_some_and(|root| root.is_empty() || environment.home.as_deref() == Some(root)) {
+        let hint = "name the project's folder; until then rules that restrict by `{root}` match every path";
+        reading.note_with(root_span, "this `root` is too wide to tell inside from outside", hint);
+    }
     section.finish(reading);
     identity
 }

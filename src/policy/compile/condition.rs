@@ -19,7 +19,7 @@ pub(super) fn table(table: &Spanned<Vec<schema::Condition>>, reading: &mut Readi
         let hint = "leave the table out, or say what must hold: `{ \"/path\" = { glob = \"…\" } }`";
         fault(reading, table.span(), "an empty table of conditions", hint);
     }
-    table.get_ref().iter().filter_map(|written| condition(written, reading)).collect()
+    table.get_ref().iter().map(|written| condition(written, reading)).collect()
 }
 
 /// Compiles `any`.
@@ -67,7 +67,7 @@ fn fact_named(name: &str) -> Option<Fact> {
     Fact::WORDS.iter().find(|(word, _)| *word == name).map(|(_, fact)| *fact)
 }
 
-fn condition(written: &schema::Condition, reading: &mut Reading) -> Option<Condition> {
+fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
     let (name, span) = (written.key.get_ref().as_str(), written.key.span());
     let subject = if pointer::is_pointer(name) {
         Subject::Arguments(pointer::pointers(name, &span, reading))
@@ -75,7 +75,8 @@ fn condition(written: &schema::Condition, reading: &mut Reading) -> Option<Condi
         Subject::Fact(fact)
     } else {
         reading.diagnostics.push(schema::unknown_fact(&Spanned::new(span, name)));
-        return None;
+        // Its predicates are still looked at, as if it were a pointer: all faults show at once.
+        Subject::Arguments(Vec::new())
     };
     let texts = matches!(subject, Subject::Fact(_));
     let mut predicates: Vec<Predicate> = Vec::new();
@@ -85,7 +86,11 @@ fn condition(written: &schema::Condition, reading: &mut Reading) -> Option<Condi
         }
     }
     check_bounds(&predicates, &written.key.span(), reading);
-    Some(Condition { subject, tests: predicates })
+    if predicates.len() > 1 && predicates.iter().any(|one| matches!(one, Predicate::Exists(false))) {
+        let message = "what does not exist cannot satisfy another predicate";
+        fault(reading, written.key.span(), message, "`exists = false` stands alone");
+    }
+    Condition { subject, tests: predicates }
 }
 
 /// Facts are texts: only some predicates make sense of them.

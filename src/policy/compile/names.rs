@@ -12,6 +12,9 @@ use super::fault;
 use crate::policy::Names;
 use crate::policy::schema::{List, Reading};
 
+/// Bytes. Far above any real pattern, and far below what a compiled glob may take.
+const LONGEST_GLOB: usize = 1024;
+
 /// What the names are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
@@ -83,6 +86,11 @@ pub(super) fn glob(
     span: Range<usize>,
     reading: &mut Reading,
 ) -> Option<Glob> {
+    if pattern.len() > LONGEST_GLOB {
+        let message = format!("this glob is longer than {LONGEST_GLOB} bytes");
+        fault(reading, span, message, "list several shorter ones");
+        return None;
+    }
     let mut builder = GlobBuilder::new(pattern);
     builder.literal_separator(crossing == Crossing::Nothing).backslash_escape(true);
     match builder.build() {
@@ -141,7 +149,7 @@ impl Sorted {
                 reading,
                 pattern.span(),
                 format!("an empty name in `{}`", what.key()),
-                "name a tool, or `*` for all",
+                "write a name, or `*` for all",
             );
             return;
         }

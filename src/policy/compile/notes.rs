@@ -38,14 +38,14 @@ fn about_rule(rule: &Rule, base: Mode, reading: &mut Reading) {
             );
         } else if *mode.get_ref() > base {
             let message = format!("{name} is in {}, stronger than the file's {base}", mode.get_ref());
-            reading.note_with(mode.span(), message, "meant so? then nothing is to do");
+            reading.note_with(mode.span(), message, "this one acts while the rest of the file does not");
         }
     }
     for (agent, mode) in rule.modes.iter().flat_map(toml::Spanned::get_ref) {
         if *mode.get_ref() > base {
             let message =
                 format!("{name} is in {} for `{agent}`, stronger than the file's {base}", mode.get_ref());
-            reading.note_with(mode.span(), message, "meant so? then nothing is to do");
+            reading.note_with(mode.span(), message, "this one acts while the rest of the file does not");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toml::Spanned;
+use unicode_normalization::UnicodeNormalization;
 
 use super::{fault, printable_name};
 use crate::policy::Effect;
@@ -77,7 +78,8 @@ fn target(
     ids: &[Arc<str>],
     reading: &mut Reading,
 ) -> Option<usize> {
-    let text = name.get_ref().as_str();
+    let text = name.get_ref().nfc().collect::<String>();
+    let text = text.as_str();
     let Some(found) = ids.iter().position(|id| **id == *text) else {
         let near = did_you_mean(text, ids.iter().map(AsRef::as_ref));
         let hint = near.unwrap_or_else(|| "`overrides` lists ids of rules in this file".to_owned());

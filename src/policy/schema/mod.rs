@@ -67,18 +67,20 @@ pub(crate) struct Tool {
 
 /// The document's tables and the syntax errors around them.
 pub(crate) fn parse(source: &str) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
-    let (document, errors) = DeTable::parse_recoverable(source);
-    let mut errors: Vec<Diagnostic> = errors
-        .iter()
-        .map(|error| {
-            let span = error.span().unwrap_or(0..0);
-            Diagnostic::fault(span, format!("not valid TOML: {}", error.message().replace('\n', ", ")))
-        })
-        .collect();
-    let mut lines = BTreeSet::new();
-    errors.sort_by_key(|error| error.span.start);
-    errors.retain(|error| lines.insert(error.place(source).line));
-    errors.truncate(MOST_SYNTAX_ERRORS);
+    let (document, mut found) = DeTable::parse_recoverable(source);
+    found.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    let (mut errors, mut lines) = (Vec::new(), BTreeSet::new());
+    for error in found {
+        let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
+        let error = Diagnostic::fault(error.span().unwrap_or(0..0), message);
+        // One per line: the others follow from the first.
+        if lines.insert(error.place(source).line) {
+            errors.push(error);
+        }
+        if errors.len() == MOST_SYNTAX_ERRORS {
+            break;
+        }
+    }
     (document, errors)
 }
 

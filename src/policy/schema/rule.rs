@@ -179,8 +179,9 @@ fn conditions(
     let before = reading.diagnostics.len();
     let conditions: Vec<_> =
         section.entries().filter_map(|(key, node)| condition(&key, node, reading)).collect();
-    // A table with a fault in it is left out whole: what remains would be another condition than was meant.
-    (reading.diagnostics.len() == before).then(|| Spanned::new(node.span(), conditions))
+    // Left out when faults emptied it, so that it is not called empty as well.
+    let emptied = conditions.is_empty() && reading.diagnostics.len() > before;
+    (!emptied).then(|| Spanned::new(node.span(), conditions))
 }
 
 fn condition(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Option<Condition> {
