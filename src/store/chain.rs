@@ -179,17 +179,16 @@ pub(super) fn verify(connection: &Connection, key: Option<&Key>) -> Result<Verif
         walk(connection, &session, &links, pruned.map_or(&[], Vec::as_slice), &mut found.faults)?;
         let closed = checkpoints.ends.get(&session).copied().unwrap_or_default();
         let last = links.keys().next_back().copied().unwrap_or_default();
-        let accounted = pruned.and_then(|ranges| ranges.iter().map(|range| range.to).max()).unwrap_or_default();
+        let accounted =
+            pruned.and_then(|ranges| ranges.iter().map(|range| range.to).max()).unwrap_or_default();
         if last.max(accounted) < closed {
             found.faults.push(ChainFault::CutShort { session, n: closed });
         }
     }
     // Rows whose session is gone.
-    found.faults.extend(
-        rows.into_iter().filter_map(|(session, links)| {
-            links.keys().next().map(|n| ChainFault::Gone { session, n: n.saturating_sub(1) })
-        }),
-    );
+    found.faults.extend(rows.into_iter().filter_map(|(session, links)| {
+        links.keys().next().map(|n| ChainFault::Gone { session, n: n.saturating_sub(1) })
+    }));
     Ok(found)
 }
 

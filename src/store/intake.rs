@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::redaction::{Keep, Redactor, shown}; // SEAM: policy::redact and wire::text
 use crate::clock;
-use crate::record::{Assignment, CallRecord, Completion, Gap, MatchRecord, Notice, PolicySource, Record, SessionInfo};
+use crate::record::{
+    Assignment, CallRecord, Completion, Gap, MatchRecord, Notice, PolicySource, Record, SessionInfo,
+};
 use crate::settings::KeepArguments;
 
 /// What waits to be written, in order.

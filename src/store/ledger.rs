@@ -214,4 +214,3 @@ pub(super) fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
 fn run(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
     connection.prepare_cached(sql)?.raw_execute().map(|_| ())
 }
-

@@ -140,7 +140,9 @@ impl Store {
     /// For records that nobody waits for. Never waits; what finds no room is counted and becomes a gap.
     pub fn queue(&self, records: Vec<Record>) {
         if self.shared.queue.push(records) == Pushed::FirstMissing {
-            (self.shared.options.on_trouble)("audit store: too much waits to be written, records are being lost");
+            (self.shared.options.on_trouble)(
+                "audit store: too much waits to be written, records are being lost",
+            );
         }
     }
 

@@ -22,6 +22,9 @@ const BATCH: i64 = 2_000;
 /// The oldest events up to a `seq`.
 const OLDEST: &str = "SELECT coalesce(s.session, ''), e.n, e.hash, e.seq FROM events AS e \
     LEFT JOIN sessions AS s ON s.id = e.session WHERE e.seq <= ?1 ORDER BY e.seq LIMIT ?2";
+/// The first event that is young enough. A completion is as old as its call.
+const FIRST_KEPT: &str =
+    "SELECT seq FROM events WHERE ts >= ?1 AND kind <> 'completion' ORDER BY seq LIMIT 1";
 /// The event of a `seq`.
 const ONE: &str = "SELECT coalesce(s.session, ''), e.n, e.hash, e.seq FROM events AS e \
     LEFT JOIN sessions AS s ON s.id = e.session WHERE e.seq = ?1 LIMIT ?2";
@@ -99,9 +102,8 @@ fn used_bytes(connection: &Connection) -> Result<u64, StoreError> {
 
 /// The last `seq` that is too old. A call and its completion go together.
 fn cut_by_age(connection: &Connection, before_ms: i64) -> Result<i64, StoreError> {
-    let first_kept: Option<i64> = connection
-        .query_row("SELECT seq FROM events WHERE ts >= ?1 ORDER BY seq LIMIT 1", [before_ms], |row| row.get(0))
-        .optional()?;
+    let first_kept: Option<i64> =
+        connection.query_row(FIRST_KEPT, [before_ms], |row| row.get(0)).optional()?;
     Ok(first_kept.map_or(i64::MAX, |seq| (seq & !1) - 1))
 }
 
@@ -117,7 +119,7 @@ fn rehearse(connection: &Connection, cut: i64, max_bytes: u64, bytes: u64) -> Re
     let rows = old.max(by_size);
     let upto_seq = connection
         .query_row(
-            "SELECT max(seq) FROM (SELECT seq FROM events ORDER BY seq LIMIT ?1)",
+            "SELECT max(seq) | 1 FROM (SELECT seq FROM events ORDER BY seq LIMIT ?1)",
             [i64::try_from(rows).unwrap_or(i64::MAX)],
             |row| row.get(0),
         )
@@ -238,9 +240,14 @@ impl Pruning<'_> {
         let seq = row.seq.unwrap_or(i64::MAX);
         // A completion lies beside its call but follows what was committed last, so the row before may be on either side.
         let sides = ["<= ?3 ORDER BY e.seq DESC", ">= ?3 ORDER BY e.seq"];
-        let hash = self.find("SELECT hash FROM sessions WHERE session = ?1 AND n = ?2 AND ?3 = ?3", row, n, seq)?.or(
-            self.find("SELECT hash FROM assignments WHERE session = ?1 AND n = ?2 AND ?3 = ?3", row, n, seq)?,
-        );
+        let hash = self
+            .find("SELECT hash FROM sessions WHERE session = ?1 AND n = ?2 AND ?3 = ?3", row, n, seq)?
+            .or(self.find(
+                "SELECT hash FROM assignments WHERE session = ?1 AND n = ?2 AND ?3 = ?3",
+                row,
+                n,
+                seq,
+            )?);
         let mut hash = hash;
         let order = if seq & 1 == 0 { sides } else { [sides[1], sides[0]] };
         for side in order {

@@ -136,7 +136,8 @@ impl Reader {
 
     /// How many calls that `filter` lets through came to which end.
     pub fn counts(&self, filter: &Filter) -> Result<Vec<Count>, StoreError> {
-        let sql = format!("SELECT a.verdict, a.outcome, a.mode, count(*) {FROM} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3");
+        let sql =
+            format!("SELECT a.verdict, a.outcome, a.mode, count(*) {FROM} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3");
         let mut statement = self.connection.prepare_cached(&sql)?;
         filter.with(|parameters| {
             let rows = statement.query_map(parameters, |row| {

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::error::{StoreError, is_busy, may_pass};
 use super::ledger::{Ledger, begin};
-use super::queue::Woken;
+use super::queue::{Urgent, Woken};
 use super::{CHECKPOINT_EVERY, Shared, key, schema};
 use crate::clock;
 use crate::record::SessionInfo;
@@ -115,38 +115,50 @@ fn round(shared: &Shared, connection: &Connection) -> Round {
         return Round::Empty;
     }
     if let Err(error) = begin(connection) {
-        if is_busy(&error) {
-            shared.queue.expire(clock::now().steady_us, || StoreError::Busy);
-            return Round::Busy;
-        }
-        let text = error.to_string();
-        shared.queue.expire(u64::MAX, || StoreError::Unavailable(text.clone()));
-        return Round::Failed(error);
+        drop(guard);
+        return not_begun(shared, error);
     }
-    commit(shared, ledger, connection)
-}
-
-fn commit(shared: &Shared, ledger: &mut Ledger, connection: &Connection) -> Round {
     let urgent = shared.queue.take_urgent();
-    let mark = ledger.pending();
-    urgent.iter().flat_map(|one| &one.records).for_each(|record| ledger.add(record));
-    let written = ledger.pending();
-    let done = ledger.commit(connection, &shared.queue);
-    if done.is_err() {
-        ledger.forget(mark);
-    }
+    let done = commit(shared, ledger, connection, &urgent);
+    // Who is answered may want the ledger at once.
+    drop(guard);
     for one in urgent {
         let answer = done.as_ref().map(|()| ()).map_err(|error| StoreError::Unavailable(error.to_string()));
         let _ = one.done.send(answer);
     }
     match done {
-        Ok(()) => {
-            shared.fresh.fetch_add(u32::try_from(written).unwrap_or(u32::MAX), Ordering::Relaxed);
-            Round::Written
-        }
+        Ok(()) => Round::Written,
         Err(error) if is_busy(&error) => Round::Busy,
         Err(error) => Round::Failed(error),
     }
+}
+
+/// Tells those who cannot wait any longer.
+fn not_begun(shared: &Shared, error: rusqlite::Error) -> Round {
+    if is_busy(&error) {
+        shared.queue.expire(clock::now().steady_us, || StoreError::Busy);
+        return Round::Busy;
+    }
+    let text = error.to_string();
+    shared.queue.expire(u64::MAX, || StoreError::Unavailable(text.clone()));
+    Round::Failed(error)
+}
+
+fn commit(
+    shared: &Shared,
+    ledger: &mut Ledger,
+    connection: &Connection,
+    urgent: &[Urgent],
+) -> Result<(), rusqlite::Error> {
+    let mark = ledger.pending();
+    urgent.iter().flat_map(|one| &one.records).for_each(|record| ledger.add(record));
+    let written = ledger.pending();
+    if let Err(error) = ledger.commit(connection, &shared.queue) {
+        ledger.forget(mark);
+        return Err(error);
+    }
+    shared.fresh.fetch_add(u32::try_from(written).unwrap_or(u32::MAX), Ordering::Relaxed);
+    Ok(())
 }
 
 /// Says so, and after some tries gives up what the file will never take: else it would block all that follows.
