@@ -4,4 +4,5 @@ pub mod clock;
 pub mod policy;
 pub mod record;
 pub mod settings;
+pub mod store;
 pub mod wire;

@@ -1,0 +1,275 @@
+//! The statements that append rows, inside a transaction that holds the write lock.
+//!
+//! It refuses to begin or end a transaction. Invariant: every chained row gets the next `n` and the hash that follows the
+//! row before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
+
+use super::chain::{self, Encoder, Table};
+use super::intake::{Entry, Event, Kind, POLICY_COLUMN, count, json, text};
+use super::key::Key;
+use super::ledger::State;
+use crate::clock;
+use crate::record::{Assignment, PolicySource};
+
+const INSERT_EVENT: &str = "INSERT INTO events (seq, kind, session, ts, number, method, tool, verdict, mode, outcome, \
+    rule, policy, eval_us, status, latency_us, result_bytes, n, arguments_hash, reason, matched, lost, arguments, hash) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+const INSERT_SESSION: &str = "INSERT INTO sessions (id, session, seq, ts, agent, user, uid, groups, repo, environment, \
+    client, client_version, server, protocol, pid, root, n, hash) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+const INSERT_ASSIGNMENT: &str = "INSERT INTO assignments (id, session, seq, ts, scope, from_word, to_word, revision, \
+    origin, n, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+/// The call of this session with this number that has no completion.
+const FIND_CALL: &str = "SELECT e.seq FROM events AS e JOIN sessions AS s ON s.id = e.session \
+    WHERE e.seq >= (SELECT min(seq) FROM sessions WHERE session = ?1) AND s.session = ?1 AND e.kind = 'call' \
+    AND e.number = ?2 AND e.status IS NULL AND NOT EXISTS (SELECT 1 FROM events AS d WHERE d.seq = e.seq + 1)";
+
+/// Rows being appended to one session.
+pub(super) struct Appending<'a> {
+    connection: &'a Connection,
+    state: &'a mut State,
+    policies: &'a mut HashMap<Arc<str>, i64>,
+    encoder: &'a mut Encoder,
+    /// The last `seq` of the file.
+    last: i64,
+}
+
+impl<'a> Appending<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        state: &'a mut State,
+        policies: &'a mut HashMap<Arc<str>, i64>,
+        encoder: &'a mut Encoder,
+    ) -> Result<Self> {
+        let last = last_seq(connection)?;
+        Ok(Self { connection, state, policies, encoder, last })
+    }
+
+    /// Appends one entry; the `seq` of an event, 0 for the rest.
+    pub(super) fn entry(&mut self, entry: &Entry) -> Result<i64> {
+        match entry {
+            Entry::Session(info) => {
+                self.state.info = Arc::clone(info);
+                self.state.row = None;
+                Ok(0)
+            }
+            Entry::Policy(policy) => self.policy(policy).map(|()| 0),
+            Entry::Assignment(assignment) => self.assignment(assignment).map(|()| 0),
+            Entry::Event(event) => self.event(event),
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> Result<i64> {
+        let session = self.session()?;
+        let seq = self.place(event)?;
+        let n = self.state.n + 1;
+        let mut columns = event.columns(seq, session, n);
+        let hash = self.encoder.link(&self.state.hash, Table::Events, columns);
+        if let Some(revision) = &event.policy {
+            columns[POLICY_COLUMN] = ValueRef::Integer(self.policy_id(revision)?);
+        }
+        insert(self.connection.prepare_cached(INSERT_EVENT)?, columns, &hash)?;
+        (self.state.n, self.state.hash, self.last) = (n, hash, self.last.max(seq));
+        Ok(seq)
+    }
+
+    /// Even, after all there are; for a completion the odd one after its call.
+    fn place(&self, event: &Event) -> Result<i64> {
+        let next = (self.last / 2 + 1) * 2;
+        if event.kind != Kind::Completion {
+            return Ok(next);
+        }
+        let call = match event.of {
+            Some(seq) => Some(seq),
+            None => self.find_call(event.number)?,
+        };
+        Ok(call.map_or(next, |seq| seq + 1))
+    }
+
+    fn find_call(&self, number: Option<u64>) -> Result<Option<i64>> {
+        let mut find = self.connection.prepare_cached(FIND_CALL)?;
+        find.query_row(params![self.state.info.session, bound(count(number))], |row| row.get(0)).optional()
+    }
+
+    /// The row of `sessions` in force, written now if it is not yet.
+    fn session(&mut self) -> Result<i64> {
+        if let Some(row) = self.state.row {
+            return Ok(row);
+        }
+        if self.state.n == 0 {
+            self.resume()?;
+        }
+        let info = Arc::clone(&self.state.info);
+        let id = next_id(self.connection, "SELECT coalesce(max(id), 0) + 1 FROM sessions")?;
+        let groups = json(&info.groups);
+        let n = self.state.n + 1;
+        let columns = [
+            ValueRef::Integer(id),
+            text(Some(&info.session)),
+            ValueRef::Integer(self.last),
+            ValueRef::Integer(info.unix_ms),
+            text(info.agent.as_deref()),
+            text(info.user.as_deref()),
+            count(info.uid.map(u64::from)),
+            text(Some(&groups)),
+            text(info.repo.as_deref()),
+            text(info.environment.as_deref()),
+            text(info.client.as_deref()),
+            text(info.client_version.as_deref()),
+            text(Some(&info.server)),
+            text(info.protocol.as_deref()),
+            ValueRef::Integer(i64::from(info.pid)),
+            text(info.root.as_deref()),
+            ValueRef::Integer(n),
+        ];
+        let hash = self.encoder.link(&self.state.hash, Table::Sessions, columns);
+        insert(self.connection.prepare_cached(INSERT_SESSION)?, columns, &hash)?;
+        (self.state.n, self.state.hash, self.state.row) = (n, hash, Some(id));
+        Ok(id)
+    }
+
+    /// Goes on after the last row of a session that the file already knows.
+    fn resume(&mut self) -> Result<()> {
+        let session = &self.state.info.session;
+        let known = self.connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM sessions WHERE session = ?1)",
+            [session],
+            |row| row.get::<_, bool>(0),
+        )?;
+        if !known {
+            return Ok(());
+        }
+        (self.state.n, self.state.hash) = self.connection.query_row(
+            "SELECT n, hash FROM sessions WHERE session = ?1 \
+             UNION ALL SELECT n, hash FROM assignments WHERE session = ?1 \
+             UNION ALL SELECT e.n, e.hash FROM events AS e JOIN sessions AS s ON s.id = e.session WHERE s.session = ?1 \
+             ORDER BY 1 DESC LIMIT 1",
+            [session],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(())
+    }
+
+    fn assignment(&mut self, assignment: &Assignment) -> Result<()> {
+        self.session()?;
+        let info = Arc::clone(&self.state.info);
+        let id = next_id(self.connection, "SELECT coalesce(max(id), 0) + 1 FROM assignments")?;
+        let n = self.state.n + 1;
+        let columns = [
+            ValueRef::Integer(id),
+            text(Some(&info.session)),
+            ValueRef::Integer(self.last),
+            ValueRef::Integer(assignment.unix_ms),
+            text(Some(&assignment.scope)),
+            text(assignment.from.as_deref()),
+            text(assignment.to.as_deref()),
+            text(Some(&assignment.revision)),
+            text(Some(&assignment.origin)),
+            ValueRef::Integer(n),
+        ];
+        let hash = self.encoder.link(&self.state.hash, Table::Assignments, columns);
+        insert(self.connection.prepare_cached(INSERT_ASSIGNMENT)?, columns, &hash)?;
+        (self.state.n, self.state.hash) = (n, hash);
+        Ok(())
+    }
+
+    fn policy(&mut self, policy: &PolicySource) -> Result<()> {
+        self.connection.execute(
+            "INSERT OR IGNORE INTO policies (revision, name, path, source, ts) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![policy.revision, policy.name, policy.path, policy.source, policy.unix_ms],
+        )?;
+        let id: i64 = self.connection.query_row(
+            "SELECT id FROM policies WHERE revision = ?1 AND source IS NOT NULL",
+            [&policy.revision],
+            |row| row.get(0),
+        )?;
+        self.policies.insert(Arc::clone(&policy.revision), id);
+        if let Some(path) = &policy.path {
+            self.connection.execute(
+                "INSERT INTO loads (path, policy, ts) SELECT ?1, ?2, ?3 \
+                 WHERE ?2 IS NOT (SELECT policy FROM loads WHERE path = ?1 ORDER BY id DESC LIMIT 1)",
+                params![path, id, policy.unix_ms],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The row of `policies` for a revision. One that nobody has brought gets a row without text.
+    fn policy_id(&mut self, revision: &Arc<str>) -> Result<i64> {
+        if let Some(id) = self.policies.get(revision) {
+            return Ok(*id);
+        }
+        let find = "SELECT id FROM policies WHERE revision = ?1 ORDER BY source IS NULL LIMIT 1";
+        let found = self.connection.query_row(find, [revision], |row| row.get(0)).optional()?;
+        let id = if let Some(id) = found {
+            id
+        } else {
+            self.connection.execute(
+                "INSERT INTO policies (revision, name, ts) VALUES (?1, '', ?2)",
+                params![revision, clock::now().unix_ms],
+            )?;
+            self.connection.last_insert_rowid()
+        };
+        self.policies.insert(Arc::clone(revision), id);
+        Ok(id)
+    }
+}
+
+/// The last `seq` that was ever given; a prune may have taken its row.
+pub(super) fn last_seq(connection: &Connection) -> Result<i64> {
+    let last = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+    if let Some(seq) = last("SELECT max(seq) FROM events")? {
+        return Ok(seq);
+    }
+    Ok(last("SELECT max(upto_seq) FROM checkpoints WHERE kind = 'prune'")?.unwrap_or_default())
+}
+
+/// Appends a checkpoint, sealed with the store's key.
+pub(super) fn checkpoint(
+    connection: &Connection,
+    key: &Key,
+    kind: &str,
+    upto_seq: i64,
+    heads: &str,
+) -> Result<()> {
+    let before = connection
+        .query_row("SELECT mac FROM checkpoints ORDER BY id DESC LIMIT 1", [], |row| row.get::<_, Vec<u8>>(0))
+        .optional()?
+        .unwrap_or_default();
+    let id = next_id(connection, "SELECT coalesce(max(id), 0) + 1 FROM checkpoints")?;
+    let columns = [
+        ValueRef::Integer(id),
+        ValueRef::Integer(clock::now().unix_ms),
+        text(Some(kind)),
+        ValueRef::Integer(upto_seq),
+        text(Some(heads)),
+    ];
+    let mac = chain::seal(key, &before, columns);
+    let sql = "INSERT INTO checkpoints (id, ts, kind, upto_seq, heads, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    insert(connection.prepare_cached(sql)?, columns, &mac)
+}
+
+fn next_id(connection: &Connection, sql: &str) -> Result<i64> {
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
+fn insert<'a>(
+    mut statement: CachedStatement<'_>,
+    columns: impl IntoIterator<Item = ValueRef<'a>>,
+    hash: &'a [u8; 32],
+) -> Result<()> {
+    let all = columns.into_iter().chain([ValueRef::Blob(hash)]);
+    for (index, value) in (1_usize..).zip(all) {
+        statement.raw_bind_parameter(index, bound(value))?;
+    }
+    statement.raw_execute().map(|_| ())
+}
+
+fn bound(value: ValueRef<'_>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(value)
+}

@@ -1,0 +1,216 @@
+//! What one session knows of its own rows, and the transaction that appends to them.
+//!
+//! It refuses to wait: who finds the file locked is told so before anything is changed. Invariant: after a transaction
+//! that failed, the ledger says what the file says.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::chain::{self, Encoder, End, Hash};
+use super::insert::Appending;
+use super::intake::{Entry, Intake, Kind, json};
+use super::key::Key;
+use super::queue::{Item, Loan, Queue};
+use crate::clock;
+use crate::record::{Gap, Record, SessionInfo};
+use crate::settings::KeepArguments;
+
+/// How many calls without completion are remembered; for the rest the file is asked.
+const OPEN_CALLS: usize = 4_096;
+
+/// The writing end of one session's chain; shared by the call path and the writer thread, one at a time.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    intake: Intake,
+    key: Key,
+    state: State,
+    open: BTreeMap<u64, Spot>,
+    policies: HashMap<Arc<str>, i64>,
+    encoder: Encoder,
+    /// Prepared, not yet committed.
+    pending: Vec<Entry>,
+    /// The `seq` of each of [`Self::pending`] in the transaction at hand; 0 for what is no event.
+    seqs: Vec<i64>,
+    /// What [`Self::pending`] still takes of the queue's room.
+    loan: Loan,
+}
+
+/// The end of the chain.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub(super) info: Arc<SessionInfo>,
+    /// The row of `sessions` that says what `info` says; `None` until it is written.
+    pub(super) row: Option<i64>,
+    pub(super) n: i64,
+    pub(super) hash: Hash,
+}
+
+/// Where a call without completion is.
+#[derive(Debug, Clone, Copy)]
+enum Spot {
+    /// At this index of [`Ledger::pending`].
+    Pending(usize),
+    /// In the file, under this `seq`.
+    Stored(i64),
+}
+
+impl Ledger {
+    pub(super) fn new(info: SessionInfo, key: Key, arguments: KeepArguments) -> Self {
+        let intake = Intake::new(key, arguments);
+        let hash = chain::genesis(&info.session);
+        let info = Arc::new(intake.session(info));
+        Self {
+            intake,
+            key,
+            state: State { info, row: None, n: 0, hash },
+            open: BTreeMap::new(),
+            policies: HashMap::new(),
+            encoder: Encoder::default(),
+            pending: Vec::new(),
+            seqs: Vec::new(),
+            loan: Loan::default(),
+        }
+    }
+
+    /// How many entries wait.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Takes up to about `most` records from the queue, unless some are left from before.
+    pub(super) fn fill(&mut self, queue: &Queue, most: usize) {
+        if !self.pending.is_empty() {
+            return;
+        }
+        let taken = queue.take(most);
+        self.loan = taken.loan;
+        for item in taken.items {
+            self.take(item);
+        }
+        if taken.missing > 0 {
+            self.add(&Record::Gap(Gap {
+                unix_ms: clock::now().unix_ms,
+                missing: taken.missing,
+                why: "the queue was full".to_owned(),
+            }));
+        }
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Records(records) => records.iter().for_each(|record| self.add(record)),
+            Item::Session(info) => self.pending.push(Entry::Session(Arc::new(self.intake.session(info)))),
+            Item::Policy(policy, assignments) => {
+                self.pending.push(Entry::Policy(self.intake.policy(policy)));
+                self.pending.extend(assignments.into_iter().map(Entry::Assignment));
+            }
+        }
+    }
+
+    /// Prepares a record. A completion joins its call where that is not yet written.
+    pub(super) fn add(&mut self, record: &Record) {
+        let mut event = self.intake.event(record);
+        match (event.kind, event.number) {
+            (Kind::Call, Some(number)) if event.completion.is_none() => {
+                self.open.insert(number, Spot::Pending(self.pending.len()));
+                if self.open.len() > OPEN_CALLS {
+                    self.open.pop_first();
+                }
+            }
+            (Kind::Completion, Some(number)) => match self.open.remove(&number) {
+                Some(Spot::Pending(index)) => {
+                    if let Some(Entry::Event(call)) = self.pending.get_mut(index) {
+                        call.completion = event.completion;
+                        return;
+                    }
+                }
+                Some(Spot::Stored(seq)) => event.of = Some(seq),
+                None => {}
+            },
+            (Kind::Call | Kind::Completion | Kind::Gap | Kind::Notice, _) => {}
+        }
+        self.pending.push(Entry::Event(Box::new(event)));
+    }
+
+    /// Forgets what was added after there were `length` entries.
+    pub(super) fn forget(&mut self, length: usize) {
+        self.pending.truncate(length);
+        self.open.retain(|_, spot| !matches!(spot, Spot::Pending(index) if *index >= length));
+    }
+
+    /// Gives up on everything that waits; how many records that were.
+    pub(super) fn give_up(&mut self, queue: &Queue) -> u64 {
+        self.forget(0);
+        let loan = std::mem::take(&mut self.loan);
+        queue.release(loan);
+        loan.records as u64
+    }
+
+    /// Writes everything that waits and commits. The transaction must be open; it is closed either way.
+    pub(super) fn commit(&mut self, connection: &Connection, queue: &Queue) -> Result<(), rusqlite::Error> {
+        let before = self.state.clone();
+        let done = self.append(connection).and_then(|()| run(connection, "COMMIT"));
+        if let Err(error) = done {
+            let _ = run(connection, "ROLLBACK");
+            self.state = before;
+            self.policies.clear();
+            return Err(error);
+        }
+        for (entry, seq) in self.pending.iter().zip(&self.seqs) {
+            if let Some(spot) = entry.open_call().and_then(|number| self.open.get_mut(&number)) {
+                *spot = Spot::Stored(*seq);
+            }
+        }
+        self.pending.clear();
+        queue.release(std::mem::take(&mut self.loan));
+        Ok(())
+    }
+
+    fn append(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let Self { state, policies, encoder, pending, seqs, .. } = self;
+        let mut appending = Appending::new(connection, state, policies, encoder)?;
+        seqs.clear();
+        for entry in pending.iter() {
+            seqs.push(appending.entry(entry)?);
+        }
+        Ok(())
+    }
+
+    /// Seals the end of the chain, if anything was written. The transaction is opened and closed here.
+    pub(super) fn close(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        if self.state.n == 0 {
+            return Ok(());
+        }
+        begin(connection)?;
+        let end = End { n: self.state.n, hash: chain::hex(&self.state.hash) };
+        let heads = json(&BTreeMap::from([(&self.state.info.session, end)]));
+        let done = super::insert::last_seq(connection)
+            .and_then(|seq| super::insert::checkpoint(connection, &self.key, "end", seq, &heads))
+            .and_then(|()| run(connection, "COMMIT"));
+        if done.is_err() {
+            let _ = run(connection, "ROLLBACK");
+        }
+        done
+    }
+}
+
+impl Entry {
+    /// The number of a call that has no completion yet.
+    fn open_call(&self) -> Option<u64> {
+        match self {
+            Self::Event(event) if event.kind == Kind::Call && event.completion.is_none() => event.number,
+            Self::Event(_) | Self::Session(_) | Self::Policy(_) | Self::Assignment(_) => None,
+        }
+    }
+}
+
+/// Takes the file's write lock, or says at once that another has it.
+pub(super) fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
+    run(connection, "BEGIN IMMEDIATE")
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(sql)?.raw_execute().map(|_| ())
+}

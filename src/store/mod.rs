@@ -1,0 +1,282 @@
+//! The audit store: one SQLite file that all processes of a user append to and read from.
+//!
+//! It refuses to make a call wait for a lock, to store what redaction takes away, and to lose a record without counting it.
+//! Invariant: rows are only ever added, each linked by hash to the one before it of the same session; `prune` alone takes
+//! rows away, and leaves a sealed account of them.
+//!
+//! Reading order: `migrations/0001.sql` (the tables and the view `audit`), [`Store`] (the two ways in), `queue` (what waits),
+//! `ledger` and `insert` (the transaction), `writer` (the thread), `chain` (the hashes), [`Reader`], [`prune()`].
+
+mod chain;
+mod error;
+mod insert;
+mod intake;
+mod key;
+mod ledger;
+mod prune;
+mod queue;
+mod reader;
+mod redaction;
+mod row;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
+use std::time::Duration;
+use std::{fmt, thread};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+pub use chain::{ChainFault, Verification};
+pub use error::{NotNow, StoreError};
+pub use prune::{Act, Prune, Pruned, prune};
+pub use reader::{Count, Filter, NoticeRow, Order, Reader};
+pub use row::AuditRow;
+
+use crate::clock;
+use crate::record::{Assignment, PolicySource, Record, SessionInfo};
+use crate::settings::{Durability, KeepArguments};
+use error::is_busy;
+use ledger::{Ledger, begin};
+use queue::{Claim, Item, Pushed, Queue, Urgent};
+
+/// How many records of a backlog a call takes along at most; more are the writer's work.
+const TAKEN_ALONG: usize = 256;
+
+/// After how many records the write-ahead log is copied into the file, idle or not: about 4 MiB of it.
+const CHECKPOINT_EVERY: u32 = 1_000;
+
+/// How a store is opened.
+pub struct Options {
+    /// The file; made with its folder where it is missing.
+    pub path: PathBuf,
+    /// What is kept of arguments.
+    pub arguments: KeepArguments,
+    /// When a commit counts as done.
+    pub durability: Durability,
+    /// How much may wait to be written, bytes.
+    pub queue_bytes: usize,
+    /// Is given one line for people whenever writing begins to fail.
+    pub on_trouble: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Options {
+    /// The usual settings for a file: redacted arguments, normal durability, 16 MiB of queue, and silence.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            arguments: KeepArguments::default(),
+            durability: Durability::default(),
+            queue_bytes: 16 << 20,
+            on_trouble: Box::new(|_| {}),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// One session's way into the store.
+#[derive(Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    /// The call path's own connection, opened by the first record that must be committed before its call leaves.
+    connection: Option<Connection>,
+    ended: mpsc::Receiver<()>,
+}
+
+/// What became of the records at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// How many records did not reach the file.
+    pub unwritten: u64,
+}
+
+/// What the call path and the writer thread have in common.
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    queue: Queue,
+    /// `None` until the file is open.
+    ledger: Mutex<Option<Ledger>>,
+    /// Why the file cannot be opened.
+    trouble: Mutex<Option<String>>,
+    /// Records since the write-ahead log was last copied into the file.
+    fresh: AtomicU32,
+}
+
+impl Store {
+    /// Starts the writer thread, which opens the file or makes it. Never waits for it.
+    pub fn start(options: Options, session: SessionInfo) -> Self {
+        let queue = Queue::new(options.queue_bytes);
+        let shared = Arc::new(Shared {
+            options,
+            queue,
+            ledger: Mutex::default(),
+            trouble: Mutex::default(),
+            fresh: AtomicU32::new(0),
+        });
+        let (end, ended) = mpsc::channel();
+        let theirs = Arc::clone(&shared);
+        let spawned = thread::Builder::new().name("callgate-store".to_owned()).spawn(move || {
+            writer::run(&theirs, session);
+            let _ = end.send(());
+        });
+        if let Err(error) = spawned {
+            shared.is_in_trouble(&StoreError::Unavailable(error.to_string()));
+        }
+        Self { shared, connection: None, ended }
+    }
+
+    /// For records that nobody waits for. Never waits; what finds no room is counted and becomes a gap.
+    pub fn queue(&self, records: Vec<Record>) {
+        if self.shared.queue.push(records) == Pushed::FirstMissing {
+            (self.shared.options.on_trouble)(
+                "audit store: too much waits to be written, records are being lost",
+            );
+        }
+    }
+
+    /// Commits records here and now, and with them whatever is queued: when this returns `Ok` they survive the end of
+    /// the process.
+    ///
+    /// Never waits: if another writer is at work, or a long queue is in front, the records come back as
+    /// [`NotNow::Busy`] for [`Self::commit_by_writer`].
+    pub fn commit_now(&mut self, records: Vec<Record>) -> Result<(), NotNow> {
+        let shared = Arc::clone(&self.shared);
+        let mut guard = match shared.ledger.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(_)) => return Err(NotNow::Failed(records, StoreError::Gone)),
+            Err(TryLockError::WouldBlock) => return Err(NotNow::Busy(records)),
+        };
+        let Some(ledger) = guard.as_mut() else {
+            return Err(match shared.trouble() {
+                Some(why) => NotNow::Failed(records, StoreError::Unavailable(why)),
+                None => NotNow::Busy(records),
+            });
+        };
+        if ledger.pending() + shared.queue.records() > TAKEN_ALONG {
+            return Err(NotNow::Busy(records));
+        }
+        match self.write(ledger, &records) {
+            Ok(()) => Ok(()),
+            Err(StoreError::Sqlite(error)) if is_busy(&error) => Err(NotNow::Busy(records)),
+            Err(error) => Err(NotNow::Failed(records, error)),
+        }
+    }
+
+    fn write(&mut self, ledger: &mut Ledger, records: &[Record]) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => schema::open_again(&shared.options.path, shared.options.durability)?,
+        };
+        let connection = self.connection.insert(connection);
+        begin(connection)?;
+        ledger.fill(&shared.queue, TAKEN_ALONG);
+        let mark = ledger.pending();
+        records.iter().for_each(|record| ledger.add(record));
+        let written = ledger.pending();
+        if let Err(error) = ledger.commit(connection, &shared.queue) {
+            ledger.forget(mark);
+            return Err(error.into());
+        }
+        shared.count_written(written);
+        Ok(())
+    }
+
+    /// Hands records to the writer thread, ahead of what it gathers. Resolves when they are committed, or after
+    /// `patience` when they are not and will not be: exactly one of the two.
+    pub fn commit_by_writer(
+        &self,
+        records: Vec<Record>,
+        patience: Duration,
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        let (done, mut answer) = oneshot::channel();
+        let claim = Claim::default();
+        let until_us = after(patience);
+        self.shared.queue.push_urgent(Urgent { records, until_us, claim: claim.clone(), done });
+        async move {
+            let answered = match tokio::time::timeout(patience, &mut answer).await {
+                Ok(answered) => answered,
+                Err(_) if claim.take() => return Err(StoreError::Busy),
+                Err(_) => answer.await,
+            };
+            answered.unwrap_or(Err(StoreError::Gone))
+        }
+    }
+
+    /// More is known about the session; holds for the records that follow.
+    pub fn session(&self, info: SessionInfo) {
+        self.shared.queue.push_always(Item::Session(info));
+    }
+
+    /// A policy took force, with what it changed in who is under which mode; before the records that follow.
+    pub fn policy(&self, source: PolicySource, assignments: Vec<Assignment>) {
+        self.shared.queue.push_always(Item::Policy(source, assignments));
+    }
+
+    /// Writes what waits, for `patience` at most, and closes the file.
+    pub fn finish(mut self, patience: Duration) -> Finished {
+        self.connection = None;
+        self.shared.queue.close(after(patience));
+        let _ = self.ended.recv_timeout(patience + Duration::from_millis(100));
+        Finished { unwritten: self.shared.queue.unwritten() }
+    }
+}
+
+impl Drop for Store {
+    /// Lets the writer thread end by itself.
+    fn drop(&mut self) {
+        if self.shared.queue.closing_us().is_none() {
+            self.shared.queue.close(after(Duration::from_secs(1)));
+        }
+    }
+}
+
+impl Shared {
+    fn ledger(&self) -> MutexGuard<'_, Option<Ledger>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says so once for each new kind of trouble.
+    fn is_in_trouble(&self, error: &StoreError) {
+        let text = error.to_string();
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.as_ref() != Some(&text) {
+            (self.options.on_trouble)(&format!("audit store: {text}"));
+        }
+        *trouble = Some(text);
+    }
+
+    fn is_well(&self) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// On the call path, so that a session of refusals alone still has its log copied.
+    fn count_written(&self, records: usize) {
+        let records = u32::try_from(records).unwrap_or(u32::MAX);
+        let before = self.fresh.fetch_add(records, Ordering::Relaxed);
+        if before < CHECKPOINT_EVERY && before.saturating_add(records) >= CHECKPOINT_EVERY {
+            self.queue.nudge();
+        }
+    }
+}
+
+/// The steady microsecond that is `time` from now.
+fn after(time: Duration) -> u64 {
+    clock::now().steady_us.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,114 @@
+//! One row of the view `audit`, as scripts get it.
+//!
+//! It refuses to interpret: nulls stay nulls, JSON stays as it was stored. Invariant: members are the view's columns, in
+//! its order.
+
+use rusqlite::Row;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// One call. The columns are those of the view `audit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditRow {
+    /// Grows with every call of the store.
+    pub seq: i64,
+    /// RFC 3339, UTC, milliseconds.
+    pub ts: String,
+    /// The session.
+    pub session: Option<String>,
+    /// The agent's key.
+    pub agent: Option<String>,
+    /// The operating system's user name.
+    pub user: Option<String>,
+    /// The user's groups.
+    pub groups: Vec<String>,
+    /// The git remote.
+    pub repo: Option<String>,
+    /// The environment.
+    pub environment: Option<String>,
+    /// The client's name, claimed.
+    pub client: Option<String>,
+    /// The server's name.
+    pub server: Option<String>,
+    /// The method.
+    pub method: Option<String>,
+    /// The tool, prompt or URI.
+    pub tool: Option<String>,
+    /// JSON text, redacted.
+    #[serde(serialize_with = "as_json")]
+    pub arguments: Option<String>,
+    /// What the policy said.
+    pub verdict: Option<String>,
+    /// The mode of the row's rule.
+    pub mode: Option<String>,
+    /// What happened on the wire.
+    pub outcome: Option<String>,
+    /// The rule that gives the verdict.
+    pub rule: Option<String>,
+    /// JSON text: every match.
+    #[serde(serialize_with = "as_json")]
+    pub matched: Option<String>,
+    /// The reason string.
+    pub reason: Option<String>,
+    /// The revision of the policy.
+    pub policy: Option<String>,
+    /// What answers call `toolCallId`.
+    pub tool_call_id: Option<String>,
+    /// Time the evaluation took, microseconds.
+    pub eval_us: Option<i64>,
+    /// How the call ended; `None` while it has not.
+    pub status: Option<String>,
+    /// From call to answer, microseconds.
+    pub latency_us: Option<i64>,
+    /// Length of the answer's frame, bytes.
+    pub result_bytes: Option<i64>,
+}
+
+/// The columns of [`AuditRow`], as a query names them.
+pub(super) const COLUMNS: &str = "a.seq, a.ts, a.session, a.agent, a.user, a.groups, a.repo, a.environment, a.client, \
+    a.server, a.method, a.tool, a.arguments, a.verdict, a.mode, a.outcome, a.rule, a.matched, a.reason, a.policy, \
+    a.tool_call_id, a.eval_us, a.status, a.latency_us, a.result_bytes";
+
+impl TryFrom<&Row<'_>> for AuditRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let groups: Option<String> = row.get(5)?;
+        Ok(Self {
+            seq: row.get(0)?,
+            ts: row.get(1)?,
+            session: row.get(2)?,
+            agent: row.get(3)?,
+            user: row.get(4)?,
+            groups: groups.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+            repo: row.get(6)?,
+            environment: row.get(7)?,
+            client: row.get(8)?,
+            server: row.get(9)?,
+            method: row.get(10)?,
+            tool: row.get(11)?,
+            arguments: row.get(12)?,
+            verdict: row.get(13)?,
+            mode: row.get(14)?,
+            outcome: row.get(15)?,
+            rule: row.get(16)?,
+            matched: row.get(17)?,
+            reason: row.get(18)?,
+            policy: row.get(19)?,
+            tool_call_id: row.get(20)?,
+            eval_us: row.get(21)?,
+            status: row.get(22)?,
+            latency_us: row.get(23)?,
+            result_bytes: row.get(24)?,
+        })
+    }
+}
+
+/// The value itself where the text is JSON, else the text.
+fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let raw = text.as_deref().map(serde_json::from_str::<&RawValue>);
+    match raw {
+        Some(Ok(raw)) => raw.serialize(serializer),
+        Some(Err(_)) | None => text.serialize(serializer),
+    }
+}
