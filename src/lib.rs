@@ -1,6 +1,7 @@
 //! `callgate`: a policy sidecar for the Model Context Protocol.
 pub mod call;
 pub mod clock;
+pub mod guard;
 pub mod policy;
 pub mod record;
 pub mod settings;

@@ -102,6 +102,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: &'static [Self] = &[
+        Self::Forwarded,
+        Self::Warned,
+        Self::Blocked,
+        Self::Approved,
+        Self::Denied,
+        Self::Expired,
+        Self::Withdrawn,
+        Self::Pending,
+        Self::FailOpen,
+        Self::FailClosed,
+    ];
+
     /// The word in the `outcome` column.
     pub fn as_str(self) -> &'static str {
         match self {

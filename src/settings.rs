@@ -8,7 +8,9 @@ mod sections;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::guard::{BlockResponse, Terms};
 use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
 use crate::policy::{Diagnostic, FailMode, Policy, compile};
@@ -32,7 +34,7 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
     let all = settle(source, syntax, reading.diagnostics);
     let (faults, notes): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.severity == Severity::Fault);
     if faults.is_empty() {
-        return Ok(Read { config: Config { policy, settings, rules_written }, notes });
+        return Ok(Read { config: Config { policy: Arc::new(policy), settings, rules_written }, notes });
     }
     // Notes wait until the file is right: half of them would be about its faults.
     Err(faults)
@@ -79,7 +81,7 @@ pub struct Read {
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What is judged.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The rest.
     pub settings: Settings,
     /// Whether the file says anything about rules, if only `rule = []`.
@@ -90,7 +92,16 @@ impl Config {
     /// What holds with no file at all: shadow, everything allowed, no rules.
     pub fn builtin(environment: &Environment) -> Self {
         let policy = compile::builtin(environment.surroundings(BTreeMap::new()));
-        Self { policy, settings: Settings::default(), rules_written: false }
+        Self { policy: Arc::new(policy), settings: Settings::default(), rules_written: false }
+    }
+
+    /// What of it a session needs.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            policy: Arc::clone(&self.policy),
+            block_response: self.settings.block_response,
+            max_frame: self.settings.max_frame,
+        }
     }
 }
 
@@ -204,16 +215,6 @@ pub enum Durability {
     Normal,
     /// Survives a power cut (`synchronous = FULL`).
     Strict,
-}
-
-/// `block_response`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BlockResponse {
-    /// A JSON-RPC error, -32001.
-    #[default]
-    Error,
-    /// A result with `isError: true`.
-    ToolResult,
 }
 
 /// Puts the diagnostics in the order of the text. After syntax errors, what else is wrong on their lines, and

@@ -22,6 +22,15 @@ impl Policy {
         }
     }
 
+    /// What the author of the rule wrote for whoever reads a refusal.
+    pub fn explanation(&self, by: By) -> Option<&str> {
+        match by {
+            By::Rule(index) => self.rules.get(index).and_then(|rule| rule.reason.as_deref()),
+            By::SelfProtection => Some("it would reach callgate's own files or the host's list of servers"),
+            By::Default | By::Malformed => None,
+        }
+    }
+
     /// Who spoke, for people: `(shadow) rule 2 (delete_file) in policy "my-policy"`.
     ///
     /// `name` is the tool, prompt or URI of the call; it is cut and escaped here.

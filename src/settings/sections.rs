@@ -8,9 +8,8 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
-use super::{
-    Audit, BlockResponse, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings,
-};
+use super::{Audit, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings};
+use crate::guard::BlockResponse;
 use crate::policy::ModeSettings;
 use crate::policy::schema::{self, Reading, Section, file_words};
 

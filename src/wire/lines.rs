@@ -94,7 +94,8 @@ impl Lines {
     }
 
     fn finish(&mut self, each: &mut impl FnMut(Line<'_>)) {
-        let too_long = self.length > self.partial.len() || self.partial.len() > self.limit && !self.partial.ends_with(b"\n");
+        let too_long = self.length > self.partial.len()
+            || self.partial.len() > self.limit && !self.partial.ends_with(b"\n");
         each(Line { bytes: &self.partial, too_long, ahead: self.ahead });
         self.length = 0;
         self.ahead = 0;

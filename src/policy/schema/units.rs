@@ -3,7 +3,7 @@
 //! Invariant: nothing here overflows; what does not fit is not a number.
 
 /// Milliseconds of `90d`, `45s`, `10m`, `2h`, `1w`; a bare number counts seconds.
-pub(crate) fn duration_ms(text: &str) -> Option<i64> {
+pub fn duration_ms(text: &str) -> Option<i64> {
     let (number, unit) = split(text)?;
     let unit_ms: i64 = match unit {
         "ms" => 1,
@@ -18,7 +18,7 @@ pub(crate) fn duration_ms(text: &str) -> Option<i64> {
 }
 
 /// Bytes of `1GiB`, `512MiB`, `10MB`; a bare number counts bytes.
-pub(crate) fn size_bytes(text: &str) -> Option<u64> {
+pub fn size_bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let factor: u64 = match unit {
         "" | "B" => 1,

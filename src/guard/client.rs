@@ -1,0 +1,340 @@
+//! What the client sends: each line is read strictly, judged, recorded, and passes or does not.
+//!
+//! Invariant: a line that cannot be read is judged as malformed; it is never taken for traffic that is no call.
+
+use super::effect::{Outbox, Passing};
+use super::exchange::{Emit, Exchange, Judged, Origin, Subject};
+use super::flight::{Asks, InFlight};
+use super::refusal::Cause;
+use super::session::Session;
+use crate::call::{Reading, read_call};
+use crate::policy::Mode;
+use crate::record::{CallRecord, Completion, Now, Outcome, Record, Status};
+use crate::wire::{Fault, Frame, Id, IdKey, Json, Line, Lines, Malformed, Message, mcp, read, shown};
+
+/// What ends a line whose beginning had already left when the gate closed: no parser completes it.
+const SPOILED: &[u8] = b"\0\n";
+
+impl Session {
+    /// Bytes from the client.
+    pub fn client_bytes(&mut self, chunk: &[u8], now: Now) -> Outbox {
+        let mut out = Outbox::default();
+        let mut lines = std::mem::replace(&mut self.client, Lines::new(0));
+        lines.feed(chunk, |line| self.client_line(line, now, &mut out));
+        self.client = lines;
+        if !self.is_gated() {
+            self.client.mark_forwarded();
+        }
+        out
+    }
+
+    /// The client has closed its end. An unfinished line is recorded, and forwarded only where it already was.
+    pub fn client_gone(&mut self, now: Now) -> Outbox {
+        let mut out = Outbox::default();
+        let mut lines = std::mem::replace(&mut self.client, Lines::new(0));
+        let gated = self.is_gated();
+        if !gated {
+            out.to_server.extend_from_slice(lines.withheld());
+        }
+        lines.end(|line| {
+            if gated {
+                let id = match read(line.content()) {
+                    Ok(Frame::Message(message)) => message.id.map(|id| id.raw().to_owned()),
+                    Ok(Frame::Blank | Frame::Batch(_)) => None,
+                    Err(malformed) => malformed.id,
+                };
+                self.malformed(line, Malformed { fault: Fault::Unterminated, id }, now, &mut out);
+            } else {
+                self.client_line(line, now, &mut out);
+            }
+        });
+        self.client = lines;
+        out
+    }
+
+    fn client_line(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) {
+        if line.too_long {
+            return self.malformed(line, Malformed { fault: Fault::TooLarge, id: None }, now, out);
+        }
+        match read(line.content()) {
+            Ok(Frame::Blank) => self.pass(line, out),
+            Ok(Frame::Message(message)) => self.message(line, &message, now, out),
+            Ok(Frame::Batch(members)) => self.batch(line, &members, now, out),
+            Err(malformed) => self.malformed(line, malformed, now, out),
+        }
+    }
+
+    fn message(&mut self, line: Line<'_>, message: &Message<'_>, now: Now, out: &mut Outbox) {
+        if let Some(fault) = self.fault_of_id(message) {
+            return self.malformed(line, Malformed { fault, id: None }, now, out);
+        }
+        self.learn(message, out);
+        match read_call(message) {
+            Reading::Call(call) => {
+                let exchange = Exchange::new(self.origin(line.bytes, message), Subject::Call(call));
+                self.exchange(line, exchange, message.id, now, out);
+            }
+            Reading::Malformed(malformed) => self.malformed(line, malformed, now, out),
+            Reading::Other => {
+                self.cancellation(message, now, out);
+                self.depart(message.id.filter(|_| !message.is_response), None, asks(message), now);
+                self.pass(line, out);
+            }
+        }
+    }
+
+    /// An id that is in flight must not be used again, nor answered: the answer would reach the first request.
+    fn fault_of_id(&self, message: &Message<'_>) -> Option<Fault> {
+        let id = message.id.filter(|_| !message.is_response)?;
+        if self.flight.contains(&id.key()) {
+            Some(Fault::IdInFlight)
+        } else if self.flight.is_full() {
+            Some(Fault::TooManyInFlight)
+        } else {
+            None
+        }
+    }
+
+    fn malformed(&mut self, line: Line<'_>, mut malformed: Malformed, now: Now, out: &mut Outbox) {
+        // Answering under an id that another request waits for would end that request.
+        malformed.id =
+            malformed.id.filter(|id| Id::from_text(id).is_some_and(|id| !self.flight.contains(&id.key())));
+        self.number += 1;
+        let origin =
+            Origin { line: line.bytes, id: malformed.id.clone(), modern: false, number: self.number };
+        self.exchange(line, Exchange::new(origin, Subject::Malformed(malformed)), None, now, out);
+    }
+
+    fn exchange(
+        &mut self,
+        line: Line<'_>,
+        called: Exchange<'_, super::exchange::Called>,
+        id: Option<Id<'_>>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let moment = self.moment(now);
+        let (record, emit) = called.judge(&moment).settle(&moment, None).into_parts(&moment);
+        match emit {
+            Emit::Forward(frame) => {
+                let bytes = self.pass_range(frame, line.ahead, out);
+                self.leave(&record, id, bytes, now, out);
+            }
+            Emit::Refuse(frame) => {
+                out.to_client.extend(frame);
+                spoil(line, out);
+            }
+            Emit::Withhold => spoil(line, out),
+        }
+        self.keep(record, out);
+    }
+
+    /// A governed frame leaves: it is in flight from here on.
+    fn leave(
+        &mut self,
+        record: &CallRecord,
+        id: Option<Id<'_>>,
+        bytes: std::ops::Range<usize>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.depart(id, Some(record.number), Asks::Nothing, now);
+        if self.is_gated() {
+            out.passing.push(Passing {
+                call: record.number,
+                bytes,
+                id: id.map(|id| id.raw().to_owned()),
+                enforced: self.is_enforced(record),
+            });
+        }
+    }
+
+    /// Under 2025-03-26 a batch passes whole or not at all; other revisions have none.
+    fn batch(&mut self, line: Line<'_>, members: &[Message<'_>], now: Now, out: &mut Outbox) {
+        if self.info.protocol.as_deref() != Some(mcp::REVISION_BATCHES) {
+            return self.malformed(line, Malformed { fault: Fault::BatchNotNegotiated, id: None }, now, out);
+        }
+        let mut ids: Vec<IdKey> =
+            members.iter().filter(|m| !m.is_response).filter_map(|m| m.id).map(|id| id.key()).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair.first() == pair.last())
+            || members.iter().any(|m| self.fault_of_id(m).is_some())
+        {
+            return self.malformed(line, Malformed { fault: Fault::IdInFlight, id: None }, now, out);
+        }
+        let judged = self.judge_members(line.bytes, members, now);
+        let stops =
+            judged.iter().any(|(_, exchange)| exchange.as_ref().is_some_and(|e| e.stops(&self.moment(now))));
+        let bytes = if stops { 0..0 } else { self.pass_range(line.bytes, line.ahead, out) };
+        for (message, exchange) in judged {
+            let Some(exchange) = exchange else {
+                self.bystander(message, stops, now, out);
+                continue;
+            };
+            let moment = self.moment(now);
+            let (record, emit) = exchange.settle(&moment, stops.then_some(Cause::Batch)).into_parts(&moment);
+            match emit {
+                Emit::Forward(_) => self.leave(&record, message.id, bytes.clone(), now, out),
+                Emit::Refuse(frame) => out.to_client.extend(frame),
+                Emit::Withhold => {}
+            }
+            self.keep(record, out);
+        }
+        if stops {
+            spoil(line, out);
+        }
+    }
+
+    fn judge_members<'a, 'm>(
+        &mut self,
+        line: &'a [u8],
+        members: &'m [Message<'a>],
+        now: Now,
+    ) -> Vec<(&'m Message<'a>, Option<Exchange<'a, Judged>>)> {
+        let mut all = Vec::with_capacity(members.len());
+        for message in members {
+            let subject = match read_call(message) {
+                Reading::Call(call) => Some(Subject::Call(call)),
+                Reading::Malformed(malformed) => Some(Subject::Malformed(malformed)),
+                Reading::Other => None,
+            };
+            let called = subject.map(|subject| Exchange::new(self.origin(line, message), subject));
+            all.push((message, called.map(|called| called.judge(&self.moment(now)))));
+        }
+        all
+    }
+
+    /// A member of a batch that is no call: it shares the fate of the calls, and its id is answered.
+    fn bystander(&mut self, message: &Message<'_>, stops: bool, now: Now, out: &mut Outbox) {
+        let Some(id) = message.id.filter(|_| !message.is_response) else {
+            return if stops { () } else { self.cancellation(message, now, out) };
+        };
+        if stops {
+            let refusal = super::refusal::Refusal {
+                cause: Cause::Batch,
+                reason: "another call of this batch is refused",
+                explanation: None,
+                rule_id: None,
+                policy_id: Some(&self.terms.policy.revision),
+                tool_call_id: &format!("{}-{}", self.info.session, self.number),
+                mode: Mode::Enforce,
+            };
+            out.to_client.extend(refusal.frame(Some(id.raw()), super::refusal::Shape::Error));
+        } else {
+            self.depart(Some(id), None, asks(message), now);
+        }
+    }
+
+    fn origin<'a>(&mut self, line: &'a [u8], message: &Message<'_>) -> Origin<'a> {
+        self.number += 1;
+        let modern = message.meta.is_some_and(|meta| meta.member(mcp::META_PROTOCOL_VERSION).is_some());
+        Origin { line, id: message.id.map(|id| id.raw().to_owned()), modern, number: self.number }
+    }
+
+    fn depart(&mut self, id: Option<Id<'_>>, call: Option<u64>, asks: Asks, now: Now) {
+        if let Some(id) = id {
+            self.flight.depart(id.key(), InFlight { call, since_us: now.steady_us, asks, cancelled: false });
+        }
+    }
+
+    fn pass(&self, line: Line<'_>, out: &mut Outbox) {
+        self.pass_range(line.bytes, line.ahead, out);
+    }
+
+    /// Lets out what has not left yet. In a tee all of it has.
+    fn pass_range(&self, frame: &[u8], ahead: usize, out: &mut Outbox) -> std::ops::Range<usize> {
+        if self.is_gated() { out.forward(frame.get(ahead..).unwrap_or_default()) } else { 0..0 }
+    }
+
+    fn keep(&self, record: CallRecord, out: &mut Outbox) {
+        out.commit_first |= self.is_gated() && self.is_enforced(&record);
+        if let Some(text) = announcement(&record) {
+            out.say.push(text);
+        }
+        out.records.push(Record::Call(record));
+    }
+
+    fn is_enforced(&self, record: &CallRecord) -> bool {
+        self.stance.base == Mode::Enforce || record.matched.iter().any(|found| found.mode == Mode::Enforce)
+    }
+
+    /// What messages tell about the session: the client's name, and the revision of the modern era.
+    fn learn(&mut self, message: &Message<'_>, out: &mut Outbox) {
+        let client = match (message.method.as_deref(), message.meta) {
+            (Some(mcp::INITIALIZE), _) => message.params.and_then(|params| params.member("clientInfo")),
+            (_, Some(meta)) => meta.member(mcp::META_CLIENT_INFO),
+            (_, None) => return,
+        };
+        let name =
+            client.and_then(|client| text(client.member("name")?)).or_else(|| self.info.client.clone());
+        let version = client
+            .and_then(|client| text(client.member("version")?))
+            .or_else(|| self.info.client_version.clone());
+        let protocol = message
+            .meta
+            .and_then(|meta| text(meta.member(mcp::META_PROTOCOL_VERSION)?))
+            .or_else(|| self.info.protocol.clone());
+        if (&name, &version, &protocol) != (&self.info.client, &self.info.client_version, &self.info.protocol)
+        {
+            self.facts.client.clone_from(&name);
+            self.info.client = name;
+            self.info.client_version = version;
+            self.info.protocol = protocol;
+            out.session = Some(self.info.clone());
+        }
+    }
+
+    fn cancellation(&mut self, message: &Message<'_>, now: Now, out: &mut Outbox) {
+        if message.method.as_deref() != Some(mcp::CANCELLED) {
+            return;
+        }
+        let id = message.params.and_then(|params| params.member("requestId"));
+        let Some(request) = id.and_then(Id::from_json).and_then(|id| self.flight.cancel(&id.key())) else {
+            return;
+        };
+        if let Some(number) = request.call {
+            let latency_us = now.steady_us.saturating_sub(request.since_us);
+            out.records.push(Record::Completion(Completion {
+                number,
+                status: Status::Cancelled,
+                latency_us,
+                result_bytes: 0,
+            }));
+        }
+    }
+}
+
+fn text(json: Json<'_>) -> Option<String> {
+    json.as_str().map(std::borrow::Cow::into_owned)
+}
+
+fn asks(message: &Message<'_>) -> Asks {
+    if message.method.as_deref() == Some(mcp::INITIALIZE) { Asks::Revision } else { Asks::Nothing }
+}
+
+fn spoil(line: Line<'_>, out: &mut Outbox) {
+    if line.ahead > 0 {
+        out.forward(SPOILED);
+    }
+}
+
+/// What people see on stderr of a call that did not pass silently.
+fn announcement(record: &CallRecord) -> Option<String> {
+    let what = match record.outcome {
+        Outcome::Blocked | Outcome::FailClosed => "blocked",
+        Outcome::Warned => "warning",
+        Outcome::Forwarded
+        | Outcome::Approved
+        | Outcome::Denied
+        | Outcome::Expired
+        | Outcome::Withdrawn
+        | Outcome::Pending
+        | Outcome::FailOpen => return None,
+    };
+    let name = if record.tool.is_empty() { shown(&record.method) } else { shown(&record.tool) };
+    Some(format!(
+        "{what}: {name}: {} [ref {}]",
+        record.reason.as_deref().unwrap_or_default(),
+        record.tool_call_id
+    ))
+}

@@ -1,0 +1,271 @@
+//! One governed frame on its way through the gate: called, judged, settled.
+//!
+//! Each step consumes the one before, and [`Exchange::into_parts`] is the only exit: no frame leaves unjudged,
+//! judged twice, both forwarded and refused, or without its record.
+
+use std::sync::Arc;
+
+use super::refusal::{BlockResponse, Cause, Refusal, Shape};
+use crate::call::Call;
+use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Verdict};
+use crate::record::{CallRecord, MatchRecord, Now, Outcome};
+use crate::wire::{Malformed, shown};
+
+/// The reason where no policy could be loaded at start.
+const NO_POLICY: &str = "no policy could be loaded";
+
+/// What all exchanges of one moment share.
+pub(super) struct Moment<'a> {
+    pub policy: &'a Policy,
+    pub stance: &'a Stance,
+    pub facts: &'a Facts,
+    pub links: &'a dyn ResolvePath,
+    /// Whether frames can be held back at all; else this is a tee.
+    pub gated: bool,
+    /// What holds while there is no policy to ask.
+    pub unguarded: Option<FailMode>,
+    pub block_response: BlockResponse,
+    pub session: &'a str,
+    pub now: Now,
+    pub steady_us: fn() -> u64,
+}
+
+/// A governed frame, or one that cannot be read.
+pub(super) enum Subject<'a> {
+    Call(Call<'a>),
+    Malformed(Malformed),
+}
+
+/// Where the frame came from and how to answer it.
+pub(super) struct Origin<'a> {
+    /// The line, newline included.
+    pub line: &'a [u8],
+    /// The request's id as it was spelled, where an answer may carry it.
+    pub id: Option<String>,
+    /// Whether it speaks 2026-07-28.
+    pub modern: bool,
+    /// The number of the call in its session.
+    pub number: u64,
+}
+
+/// A frame in one stage of its way.
+pub(super) struct Exchange<'a, Stage> {
+    origin: Origin<'a>,
+    subject: Subject<'a>,
+    stage: Stage,
+}
+
+/// Read, not judged.
+pub(super) struct Called;
+
+/// Judged; `None` under off.
+pub(super) struct Judged {
+    verdict: Option<Verdict>,
+    eval_us: u64,
+}
+
+/// Decided.
+pub(super) struct Settled {
+    judged: Judged,
+    outcome: Outcome,
+    refused: Option<Cause>,
+}
+
+/// What is to leave.
+pub(super) enum Emit<'a> {
+    /// To the server, as it came.
+    Forward(&'a [u8]),
+    /// To the client.
+    Refuse(Vec<u8>),
+    /// Nothing: there is no id to answer.
+    Withhold,
+}
+
+impl<'a> Exchange<'a, Called> {
+    pub fn new(origin: Origin<'a>, subject: Subject<'a>) -> Self {
+        Self { origin, subject, stage: Called }
+    }
+
+    /// Asks the policy.
+    pub fn judge(self, moment: &Moment<'_>) -> Exchange<'a, Judged> {
+        let before = (moment.steady_us)();
+        let verdict = match &self.subject {
+            _ if moment.unguarded.is_some() => None,
+            Subject::Call(call) => moment.policy.evaluate(moment.stance, call, moment.facts, moment.links),
+            Subject::Malformed(_) => moment.policy.malformed(moment.stance),
+        };
+        let eval_us = (moment.steady_us)().saturating_sub(before);
+        Exchange { origin: self.origin, subject: self.subject, stage: Judged { verdict, eval_us } }
+    }
+}
+
+impl<'a> Exchange<'a, Judged> {
+    /// Whether the verdict, as things stand, keeps the frame from the server.
+    pub fn stops(&self, moment: &Moment<'_>) -> bool {
+        self.cause(moment).is_some()
+    }
+
+    /// Decides what happens. `batch` tells that another member of the same batch is refused.
+    pub fn settle(self, moment: &Moment<'_>, batch: Option<Cause>) -> Exchange<'a, Settled> {
+        let refused = self.cause(moment).or(batch);
+        let outcome = match (refused, self.acting()) {
+            (Some(Cause::FailClosed | Cause::GuardError), _) => Outcome::FailClosed,
+            (Some(_), _) => Outcome::Blocked,
+            (None, None) if moment.unguarded.is_some() => Outcome::FailOpen,
+            (None, Some(Effect::Allow) | None) => Outcome::Forwarded,
+            (None, Some(Effect::Warn | Effect::RequireApproval | Effect::Deny)) => Outcome::Warned,
+        };
+        Exchange {
+            origin: self.origin,
+            subject: self.subject,
+            stage: Settled { judged: self.stage, outcome, refused },
+        }
+    }
+
+    fn acting(&self) -> Option<Effect> {
+        self.stage.verdict.as_ref().map(|verdict| verdict.acting.effect)
+    }
+
+    fn cause(&self, moment: &Moment<'_>) -> Option<Cause> {
+        if !moment.gated {
+            return None;
+        }
+        match (&self.subject, self.acting()) {
+            (_, None) => moment.unguarded.and_then(failure),
+            (Subject::Malformed(malformed), _) => Some(Cause::Malformed(malformed.fault)),
+            (Subject::Call(_), Some(Effect::Deny)) => Some(Cause::Denied),
+            (Subject::Call(_), Some(Effect::RequireApproval)) => Some(Cause::ApprovalUnavailable),
+            // A governed request without an id cannot be answered, and some servers run it all the same.
+            (Subject::Call(_), Some(Effect::Allow | Effect::Warn)) => {
+                self.origin.id.is_none().then_some(Cause::Denied)
+            }
+        }
+    }
+}
+
+impl<'a> Exchange<'a, Settled> {
+    /// The record and what leaves: the only exit.
+    pub fn into_parts(self, moment: &Moment<'_>) -> (CallRecord, Emit<'a>) {
+        let tool_call_id = format!("{}-{}", moment.session, self.origin.number);
+        let emit = match (self.stage.refused, &self.origin.id) {
+            (None, _) => Emit::Forward(self.origin.line),
+            (Some(Cause::Malformed(_)), _) | (Some(_), Some(_)) => {
+                Emit::Refuse(self.refusal(moment, &tool_call_id))
+            }
+            (Some(_), None) => Emit::Withhold,
+        };
+        (self.record(moment, tool_call_id), emit)
+    }
+
+    fn refusal(&self, moment: &Moment<'_>, tool_call_id: &str) -> Vec<u8> {
+        let Some(cause) = self.stage.refused else { return Vec::new() };
+        let by = self.stage.judged.verdict.as_ref().map_or(By::Default, |verdict| verdict.acting.by);
+        let reason = match cause {
+            Cause::Batch => "another call of this batch is refused".to_owned(),
+            Cause::FailClosed | Cause::GuardError => NO_POLICY.to_owned(),
+            Cause::Denied | Cause::ApprovalUnavailable | Cause::Malformed(_) | Cause::ServerExited => {
+                self.reason(moment, by, Mode::Enforce)
+            }
+        };
+        let rule_id = moment.policy.rule_id(by);
+        Refusal {
+            cause,
+            reason: &reason,
+            explanation: moment.policy.explanation(by),
+            rule_id: Some(&rule_id),
+            policy_id: Some(&moment.policy.revision),
+            tool_call_id,
+            mode: Mode::Enforce,
+        }
+        .frame(self.origin.id.as_deref(), self.shape(moment.block_response))
+    }
+
+    fn shape(&self, block_response: BlockResponse) -> Shape {
+        match (&self.subject, block_response) {
+            (Subject::Call(call), BlockResponse::ToolResult)
+                if call.method == crate::wire::mcp::TOOLS_CALL =>
+            {
+                if self.origin.modern {
+                    Shape::ModernToolResult
+                } else {
+                    Shape::ToolResult
+                }
+            }
+            (Subject::Call(_) | Subject::Malformed(_), BlockResponse::Error | BlockResponse::ToolResult) => {
+                Shape::Error
+            }
+        }
+    }
+
+    fn reason(&self, moment: &Moment<'_>, by: By, mode: Mode) -> String {
+        match &self.subject {
+            Subject::Malformed(malformed) => {
+                let prefix = match mode {
+                    Mode::Shadow => "(shadow) ",
+                    Mode::Warn => "(warn) ",
+                    Mode::Off | Mode::Enforce => "",
+                };
+                format!("{prefix}malformed frame: it {}", malformed.fault.describe())
+            }
+            Subject::Call(call) => moment.policy.reason(by, mode, &shown(&call.name)),
+        }
+    }
+
+    fn record(self, moment: &Moment<'_>, tool_call_id: String) -> CallRecord {
+        let reason = match &self.stage.judged.verdict {
+            Some(verdict) => self.reason(moment, verdict.by, verdict.mode),
+            None if moment.unguarded.is_some() => NO_POLICY.to_owned(),
+            None => moment.policy.reason(By::Default, Mode::Off, ""),
+        };
+        let Settled { judged, outcome, .. } = self.stage;
+        let verdict = judged.verdict.as_ref();
+        let (method, tool, arguments) = match self.subject {
+            Subject::Call(call) => {
+                let kept = verdict.and(call.arguments).map(|arguments| arguments.text().into());
+                (call.method.into_owned(), call.name.into_owned(), kept)
+            }
+            Subject::Malformed(_) => Default::default(),
+        };
+        CallRecord {
+            unix_ms: moment.now.unix_ms,
+            number: self.origin.number,
+            tool_call_id,
+            method,
+            tool,
+            arguments,
+            verdict: verdict.map(|verdict| verdict.effect),
+            mode: verdict.map_or(Mode::Off, |verdict| verdict.mode),
+            outcome,
+            rule: verdict.map(|verdict| moment.policy.rule_id(verdict.by)),
+            matched: verdict.map(|verdict| matched(moment.policy, verdict)).unwrap_or_default(),
+            reason: Some(reason),
+            policy: verdict.map(|verdict| Arc::clone(&verdict.revision)),
+            eval_us: judged.eval_us,
+            completion: None,
+        }
+    }
+}
+
+/// What a fail mode makes of a call that has no verdict or no record; `None` where it passes.
+pub(super) fn failure(mode: FailMode) -> Option<Cause> {
+    match mode {
+        FailMode::Open => None,
+        FailMode::Closed => Some(Cause::FailClosed),
+        FailMode::Error => Some(Cause::GuardError),
+    }
+}
+
+/// Every match but a default that merely allows: that is no news, and would be most of the store.
+fn matched(policy: &Policy, verdict: &Verdict) -> Vec<MatchRecord> {
+    verdict
+        .matched
+        .iter()
+        .filter(|found| found.by != By::Default || found.effect != Effect::Allow)
+        .map(|found| MatchRecord {
+            rule: policy.rule_id(found.by),
+            effect: found.effect,
+            mode: found.mode,
+            acted: found.acted,
+        })
+        .collect()
+}

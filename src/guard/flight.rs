@@ -1,0 +1,116 @@
+//! Requests that the server has and has not answered.
+//!
+//! It matches answers to requests and refuses to guess: an id is in flight once or not at all.
+
+use std::collections::HashMap;
+
+use crate::wire::IdKey;
+
+/// More requests in flight than any client has; beyond this the session refuses new ones.
+pub const MOST_IN_FLIGHT: usize = 65_536;
+
+/// A request on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// Its number, where it is a recorded call.
+    pub call: Option<u64>,
+    /// When its bytes were read, steady microseconds.
+    pub since_us: u64,
+    /// What its answer can tell about the session.
+    pub asks: Asks,
+    /// Whether the client has cancelled it. The server may answer all the same.
+    pub cancelled: bool,
+}
+
+/// What the answer to a request tells beyond itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// `initialize`: the revision that the two ends will speak.
+    Revision,
+    /// Nothing.
+    Nothing,
+}
+
+/// All requests in flight at the server.
+#[derive(Debug, Default)]
+pub struct Flight {
+    by_id: HashMap<IdKey, InFlight>,
+}
+
+impl Flight {
+    /// Whether a request with this id is unanswered.
+    pub fn contains(&self, id: &IdKey) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// Whether no more fit.
+    pub fn is_full(&self) -> bool {
+        self.by_id.len() >= MOST_IN_FLIGHT
+    }
+
+    /// A request leaves for the server. When full, it is not tracked.
+    pub fn depart(&mut self, id: IdKey, request: InFlight) {
+        if !self.is_full() {
+            self.by_id.insert(id, request);
+        }
+    }
+
+    /// An answer arrives.
+    pub fn land(&mut self, id: &IdKey) -> Option<InFlight> {
+        self.by_id.remove(id)
+    }
+
+    /// The client no longer waits for it: the request as it was, if it was not cancelled before.
+    pub fn cancel(&mut self, id: &IdKey) -> Option<InFlight> {
+        let request = self.by_id.get_mut(id).filter(|request| !request.cancelled)?;
+        let before = request.clone();
+        request.cancelled = true;
+        Some(before)
+    }
+
+    /// The session ends: everything unanswered, in the order it was sent.
+    pub fn drain(&mut self) -> Vec<(IdKey, InFlight)> {
+        let mut all: Vec<_> = self.by_id.drain().collect();
+        all.sort_by_key(|(_, request)| (request.since_us, request.call));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asks, Flight, InFlight};
+    use crate::wire::IdKey;
+
+    fn request(call: u64) -> InFlight {
+        InFlight { call: Some(call), since_us: call, asks: Asks::Nothing, cancelled: false }
+    }
+
+    #[test]
+    fn an_answer_lands_once() {
+        let mut flight = Flight::default();
+        flight.depart(IdKey::Number(1), request(1));
+        assert!(flight.contains(&IdKey::Number(1)));
+        assert!(!flight.contains(&IdKey::Text("1".into())));
+        assert!(flight.land(&IdKey::Number(1)).is_some());
+        assert_eq!(flight.land(&IdKey::Number(1)), None);
+    }
+
+    #[test]
+    fn a_cancelled_request_stays_in_flight_at_the_server() {
+        let mut flight = Flight::default();
+        flight.depart(IdKey::Number(1), request(1));
+        assert!(flight.cancel(&IdKey::Number(1)).is_some());
+        assert_eq!(flight.cancel(&IdKey::Number(1)), None);
+        assert!(flight.contains(&IdKey::Number(1)));
+    }
+
+    #[test]
+    fn what_is_left_comes_out_in_order() {
+        let mut flight = Flight::default();
+        for call in [3, 1, 2] {
+            flight.depart(IdKey::Number(i64::try_from(call).unwrap()), request(call));
+        }
+        let order: Vec<_> = flight.drain().into_iter().filter_map(|(_, request)| request.call).collect();
+        assert_eq!(order, [1, 2, 3]);
+    }
+}

@@ -1,0 +1,19 @@
+//! The enforcement point without I/O: what leaves, what is refused, and what is recorded of it.
+//!
+//! Read [`Session`] first, then `client.rs` and `server.rs` for the two directions, `exchange.rs` for the way of
+//! one governed frame, and `refusal.rs` for the frame that says no.
+
+mod answer;
+mod client;
+mod effect;
+mod exchange;
+mod flight;
+mod refusal;
+mod server;
+mod session;
+
+pub use answer::Answer;
+pub use effect::{Outbox, Passing};
+pub use flight::MOST_IN_FLIGHT;
+pub use refusal::{BlockResponse, Cause, REFUSED, Refusal, Shape};
+pub use session::{Opening, Session, Side, Terms, Through};

@@ -1,0 +1,183 @@
+//! The frame that says no, in words that are enough by themselves: some hosts show the model nothing but
+//! `message`, and two SDKs use the same code for timeouts.
+//!
+//! Invariant: no argument value is in it, and nothing that would help a call past the gate.
+
+use serde::Serialize;
+
+use crate::policy::Mode;
+use crate::wire::{Fault, refusal, tool_result};
+
+/// The code of every refusal that is no fault of the frame: the product's contract, taken from the range that
+/// JSON-RPC 2.0 (section 5.1) leaves to servers.
+pub const REFUSED: i32 = -32001;
+/// JSON-RPC 2.0, internal error: what `fail_mode = "error"` answers.
+const INTERNAL: i32 = -32603;
+
+/// Why a frame is not forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A rule or the default denies it.
+    Denied,
+    /// It needs a person, and none can be asked.
+    ApprovalUnavailable,
+    /// It has no single meaning.
+    Malformed(Fault),
+    /// It came in one batch with a call that is refused.
+    Batch,
+    /// It could not be judged or recorded, and `fail_mode` is `closed`.
+    FailClosed,
+    /// It could not be judged or recorded, and `fail_mode` is `error`.
+    GuardError,
+    /// The server ended before it answered.
+    ServerExited,
+}
+
+impl Cause {
+    /// `data.type`
+    fn word(self) -> &'static str {
+        match self {
+            Self::Denied | Self::Batch => "policy_denied",
+            Self::ApprovalUnavailable => "approval_unavailable",
+            Self::Malformed(_) => "malformed_frame",
+            Self::FailClosed => "fail_closed",
+            Self::GuardError => "guard_error",
+            Self::ServerExited => "server_exited",
+        }
+    }
+
+    fn code(self) -> i32 {
+        match self {
+            Self::Malformed(fault) => fault.code(),
+            Self::GuardError => INTERNAL,
+            Self::Denied
+            | Self::ApprovalUnavailable
+            | Self::Batch
+            | Self::FailClosed
+            | Self::ServerExited => REFUSED,
+        }
+    }
+
+    fn decision(self) -> &'static str {
+        if self == Self::ApprovalUnavailable { "require_approval" } else { "deny" }
+    }
+}
+
+/// Everything that a refusal tells.
+#[derive(Debug, Clone)]
+pub struct Refusal<'a> {
+    /// Why.
+    pub cause: Cause,
+    /// The reason string.
+    pub reason: &'a str,
+    /// What the rule's author wrote for the reader.
+    pub explanation: Option<&'a str>,
+    /// The acting rule.
+    pub rule_id: Option<&'a str>,
+    /// The revision.
+    pub policy_id: Option<&'a str>,
+    /// The row in the audit store.
+    pub tool_call_id: &'a str,
+    /// The mode that acts.
+    pub mode: Mode,
+}
+
+/// `block_response`: how refusals of tool calls travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BlockResponse {
+    /// A JSON-RPC error, -32001.
+    #[default]
+    Error,
+    /// A result with `isError: true`.
+    ToolResult,
+}
+
+/// How one refusal travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A JSON-RPC error.
+    Error,
+    /// A tool result with `isError: true`, as servers of 2024-11-05 to 2025-11-25 write it.
+    ToolResult,
+    /// The same with `resultType`, which 2026-07-28 requires.
+    ModernToolResult,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    r#type: &'static str,
+    executed: bool,
+    retryable: bool,
+    decision: &'static str,
+    reason: &'a str,
+    rule_id: Option<&'a str>,
+    policy_id: Option<&'a str>,
+    tool_call_id: &'a str,
+    enforcement_mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'static str>,
+}
+
+impl Refusal<'_> {
+    /// The one line that must suffice.
+    pub fn message(&self) -> String {
+        let reason = self.reason;
+        let explanation = match self.explanation.map(|text| text.trim().trim_end_matches('.')) {
+            Some(text) if !text.is_empty() => format!(": {text}"),
+            _ => String::new(),
+        };
+        let opening = match self.cause {
+            Cause::Denied => format!("Blocked by policy: {reason}{explanation}."),
+            Cause::ApprovalUnavailable => {
+                format!(
+                    "Blocked by policy: {reason}{explanation}. A person would have to approve it, and none can be asked."
+                )
+            }
+            Cause::Malformed(_) => format!("Blocked by policy: {reason}."),
+            Cause::Batch => format!("Blocked by policy: {reason}; a batch passes whole or not at all."),
+            Cause::FailClosed | Cause::GuardError => format!("Blocked by callgate: {reason}."),
+            Cause::ServerExited => {
+                return format!(
+                    "{reason}. Whether the tool was run is not known. [ref {}]",
+                    self.tool_call_id
+                );
+            }
+        };
+        format!("{opening} The tool was not run; not a timeout, do not retry. [ref {}]", self.tool_call_id)
+    }
+
+    /// The frame, newline included. `id` is the request's id as it was spelled.
+    pub fn frame(&self, id: Option<&str>, shape: Shape) -> Vec<u8> {
+        match (shape, id) {
+            (Shape::ToolResult, Some(id)) => tool_result(id, &self.message(), false),
+            (Shape::ModernToolResult, Some(id)) => tool_result(id, &self.message(), true),
+            (Shape::Error | Shape::ToolResult | Shape::ModernToolResult, _) => {
+                refusal(id, self.cause.code(), &self.message(), &self.data())
+            }
+        }
+    }
+
+    fn data(&self) -> Data<'_> {
+        Data {
+            r#type: self.cause.word(),
+            executed: false,
+            retryable: false,
+            decision: self.cause.decision(),
+            reason: self.reason,
+            rule_id: self.rule_id,
+            policy_id: self.policy_id,
+            tool_call_id: self.tool_call_id,
+            enforcement_mode: self.mode.as_str(),
+            fault: match self.cause {
+                Cause::Malformed(fault) => Some(fault.as_str()),
+                Cause::Denied
+                | Cause::ApprovalUnavailable
+                | Cause::Batch
+                | Cause::FailClosed
+                | Cause::GuardError
+                | Cause::ServerExited => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What the server sends: tolerated, completed, and kept from answering what it was not asked.
+
+use super::effect::Outbox;
+use super::flight::{Asks, InFlight};
+use super::session::{Session, notice};
+use crate::record::{Completion, NoticeKind, Now, Record, Status};
+use crate::wire::{Glance, GlanceKind, Json, Line, Lines, glance, glance_batch};
+
+/// How much of a line that is not JSON people get to see, bytes.
+const NOISE_SHOWN: usize = 400;
+
+impl Session {
+    /// Bytes from the server.
+    pub fn server_bytes(&mut self, chunk: &[u8], now: Now) -> Outbox {
+        let mut out = Outbox::default();
+        let mut lines = std::mem::replace(&mut self.server, Lines::new(0));
+        lines.feed(chunk, |line| self.server_line(line, now, &mut out));
+        self.server = lines;
+        if !self.is_gated() {
+            self.server.mark_forwarded();
+        }
+        out
+    }
+
+    fn server_line(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) {
+        if self.admits(line, now, out) && self.is_gated() {
+            out.to_client.extend_from_slice(line.bytes.get(line.ahead..).unwrap_or_default());
+        }
+    }
+
+    /// Notes what the line tells; whether it may pass where frames can be held back.
+    fn admits(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
+        if line.too_long {
+            return line.ahead > 0 || self.drop_reply("a line over the size limit", now, out);
+        }
+        let seen = glance(line.content());
+        let length = line.bytes.len();
+        if let Some(status) = status(seen.kind) {
+            return self.answer(&seen, status, length, now, out);
+        }
+        match seen.kind {
+            GlanceKind::NotJson => line.ahead > 0 || self.divert(line, now, out),
+            GlanceKind::Ambiguous => self.drop_reply("an answer that can be read in two ways", now, out),
+            GlanceKind::Batch => self.answers(line, now, out),
+            GlanceKind::Blank
+            | GlanceKind::Request
+            | GlanceKind::Notification
+            | GlanceKind::Other
+            | GlanceKind::Result { .. }
+            | GlanceKind::Error => true,
+        }
+    }
+
+    fn answer(
+        &mut self,
+        seen: &Glance<'_>,
+        status: Status,
+        length: usize,
+        now: Now,
+        out: &mut Outbox,
+    ) -> bool {
+        // JSON-RPC 2.0, section 5: an error that belongs to no readable request has no usable id.
+        let Some(id) = seen.id else { return true };
+        let Some(request) = self.flight.land(&id.key()) else {
+            return self.drop_reply("an answer to an id that is not in flight", now, out);
+        };
+        if request.asks == Asks::Revision {
+            self.negotiated(seen.result, out);
+        }
+        complete(&request, status, length, now, out);
+        true
+    }
+
+    /// A batch (2025-03-26): all of its answers are expected, or none passes.
+    fn answers(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
+        let foreign = glance_batch(line.content()).any(|seen| match seen.kind {
+            GlanceKind::Ambiguous => true,
+            kind => status(kind).is_some() && seen.id.is_some_and(|id| !self.flight.contains(&id.key())),
+        });
+        if foreign && self.is_gated() {
+            return self.drop_reply("a batch with an answer to an id that is not in flight", now, out);
+        }
+        for seen in glance_batch(line.content()) {
+            if let (Some(status), Some(id)) = (status(seen.kind), seen.id)
+                && let Some(request) = self.flight.land(&id.key())
+            {
+                complete(&request, status, line.bytes.len(), now, out);
+            }
+        }
+        true
+    }
+
+    fn negotiated(&mut self, result: Option<&[u8]>, out: &mut Outbox) {
+        let revision = result
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .and_then(Json::from_text)
+            .and_then(|result| result.member("protocolVersion"))
+            .and_then(|revision| revision.as_str().map(std::borrow::Cow::into_owned));
+        if revision.is_some() && revision != self.info.protocol {
+            self.info.protocol = revision;
+            out.session = Some(self.info.clone());
+        }
+    }
+
+    /// Records an answer that nobody asked for. Only where frames can be held back does it stay out.
+    fn drop_reply(&self, what: &str, now: Now, out: &mut Outbox) -> bool {
+        if self.is_gated() {
+            out.say.push(format!("dropped {what} from the server"));
+            out.records.push(notice(now, NoticeKind::ReplyDropped, format!("dropped {what}")));
+        }
+        false
+    }
+
+    /// A line that is no JSON would break the host's parser: people get it, the host does not.
+    fn divert(&self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
+        if self.is_gated() {
+            let text = String::from_utf8_lossy(line.content().get(..NOISE_SHOWN).unwrap_or(line.content()))
+                .into_owned();
+            out.say.push(format!("the server printed to stdout: {}", text.escape_debug()));
+            let text = format!("a line of {} bytes that is no JSON went to stderr", line.bytes.len());
+            out.records.push(notice(now, NoticeKind::NoiseDiverted, text));
+        }
+        false
+    }
+}
+
+/// How a call ended, for the kinds that are answers.
+fn status(kind: GlanceKind) -> Option<Status> {
+    match kind {
+        GlanceKind::Result { is_error: true } => Some(Status::ToolError),
+        GlanceKind::Result { is_error: false } => Some(Status::Ok),
+        GlanceKind::Error => Some(Status::RpcError),
+        GlanceKind::Blank
+        | GlanceKind::NotJson
+        | GlanceKind::Ambiguous
+        | GlanceKind::Request
+        | GlanceKind::Notification
+        | GlanceKind::Batch
+        | GlanceKind::Other => None,
+    }
+}
+
+fn complete(request: &InFlight, status: Status, length: usize, now: Now, out: &mut Outbox) {
+    let Some(number) = request.call.filter(|_| !request.cancelled) else { return };
+    out.records.push(Record::Completion(Completion {
+        number,
+        status,
+        latency_us: now.steady_us.saturating_sub(request.since_us),
+        result_bytes: u64::try_from(length).unwrap_or(u64::MAX),
+    }));
+}

@@ -1,0 +1,248 @@
+//! The enforcement point without I/O: bytes of both ends in, effects out.
+//!
+//! Time, policy and the file system's answers are arguments. While nothing in the session can stop a frame it is
+//! a tee: [`Session::through`] lets every chunk out before it is looked at, and what follows only observes.
+//! As soon as something can enforce, whole lines pass one by one or not at all.
+
+use std::sync::Arc;
+
+use super::effect::{Outbox, Passing};
+use super::exchange::{Moment, failure};
+use super::flight::Flight;
+use super::refusal::{BlockResponse, Cause, Refusal, Shape};
+use crate::policy::{Facts, FailMode, Mode, Policy, ResolvePath, Stance};
+use crate::record::{Completion, Notice, NoticeKind, Now, Outcome, Record, SessionInfo, Status};
+use crate::wire::{Id, IdKey, Lines};
+
+/// Which end bytes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The agent host.
+    Client,
+    /// The MCP server.
+    Server,
+}
+
+/// How the next chunk travels.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Through {
+    /// Unseen, at once, after these bytes that an earlier, stricter policy had kept back.
+    Tee(Vec<u8>),
+    /// Line by line, by way of the outbox.
+    Gate,
+}
+
+/// What holds for a session until the next revision.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// How refusals of tool calls travel.
+    pub block_response: BlockResponse,
+    /// Longest frame, bytes; longer ones are refused where something can enforce.
+    pub max_frame: usize,
+}
+
+/// What a session begins with.
+pub struct Opening {
+    /// What is in force.
+    pub terms: Terms,
+    /// Where no policy could be loaded: what becomes of calls.
+    pub unguarded: Option<FailMode>,
+    /// Who is at work.
+    pub info: SessionInfo,
+    /// What the policy may know of them.
+    pub facts: Facts,
+    /// Where paths really lead.
+    pub links: Box<dyn ResolvePath>,
+    /// A steady clock, microseconds: how long an evaluation took.
+    pub steady_us: fn() -> u64,
+}
+
+/// One client in front of one server.
+pub struct Session {
+    pub(super) terms: Terms,
+    pub(super) unguarded: Option<FailMode>,
+    pub(super) stance: Stance,
+    pub(super) info: SessionInfo,
+    pub(super) facts: Facts,
+    links: Box<dyn ResolvePath>,
+    steady_us: fn() -> u64,
+    pub(super) client: Lines,
+    pub(super) server: Lines,
+    pub(super) flight: Flight,
+    pub(super) number: u64,
+}
+
+impl Session {
+    /// A session before its first byte. The policy is in force from there on, handshake or not.
+    pub fn new(opening: Opening) -> Self {
+        let Opening { terms, unguarded, info, facts, links, steady_us } = opening;
+        let limit = terms.max_frame;
+        Self {
+            stance: terms.policy.stance(info.agent.as_deref(), &info.server),
+            client: Lines::new(limit),
+            server: Lines::new(limit),
+            terms,
+            unguarded,
+            info,
+            facts,
+            links,
+            steady_us,
+            flight: Flight::default(),
+            number: 0,
+        }
+    }
+
+    /// A new revision takes force: for every frame that is not complete yet.
+    pub fn adopt(&mut self, terms: Terms) {
+        self.stance = terms.policy.stance(self.info.agent.as_deref(), &self.info.server);
+        self.client.set_limit(terms.max_frame);
+        self.server.set_limit(terms.max_frame);
+        self.terms = terms;
+        self.unguarded = None;
+    }
+
+    /// Whether frames can be held back; else the session is a tee.
+    pub fn is_gated(&self) -> bool {
+        match self.unguarded {
+            Some(mode) => failure(mode).is_some(),
+            None => self.stance.is_strict(),
+        }
+    }
+
+    /// The mode of this agent and server, before any rule says otherwise.
+    pub fn mode(&self) -> Mode {
+        self.stance.base
+    }
+
+    /// How the next chunk of one side travels. A tee's chunk is to be sent before it is handed over.
+    pub fn through(&mut self, side: Side) -> Through {
+        if self.is_gated() {
+            return Through::Gate;
+        }
+        let lines = match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        };
+        let withheld = lines.withheld().to_vec();
+        lines.mark_forwarded();
+        Through::Tee(withheld)
+    }
+
+    /// The records of `outbox` could not be committed because of `why`: what leaves now, and what is kept for a
+    /// later attempt. Verdicts that stop stand; passing ones fall under `fail_mode` where enforce holds for them.
+    pub fn unrecorded(&mut self, mut outbox: Outbox, why: &str) -> Outbox {
+        let passing = std::mem::take(&mut outbox.passing);
+        let mut kept = Vec::with_capacity(outbox.to_server.len());
+        let mut at = 0;
+        for frame in passing {
+            let cause = if frame.enforced { failure(self.stance.fail_mode) } else { None };
+            let outcome = if cause.is_some() { Outcome::FailClosed } else { Outcome::FailOpen };
+            if frame.enforced {
+                revise(&mut outbox.records, frame.call, outcome);
+            }
+            let Some(cause) = cause else { continue };
+            kept.extend_from_slice(outbox.to_server.get(at..frame.bytes.start).unwrap_or_default());
+            at = at.max(frame.bytes.end);
+            outbox.to_client.extend(self.recall(&frame, cause, why));
+        }
+        kept.extend_from_slice(outbox.to_server.get(at..).unwrap_or_default());
+        outbox.to_server = kept;
+        outbox.commit_first = false;
+        outbox.say.push(format!(
+            "the audit store cannot be written ({why}); fail_mode is {}",
+            self.stance.fail_mode
+        ));
+        outbox
+    }
+
+    /// The server has ended, `status` in words: pending requests are answered where frames may be added.
+    pub fn server_gone(&mut self, status: &str, now: Now) -> Outbox {
+        let mut out = Outbox::default();
+        let gated = self.is_gated();
+        for (id, request) in self.flight.drain() {
+            let tool_call_id = format!("{}-{}", self.info.session, request.call.unwrap_or_default());
+            if let Some(number) = request.call.filter(|_| !request.cancelled) {
+                let latency_us = now.steady_us.saturating_sub(request.since_us);
+                out.records.push(Record::Completion(Completion {
+                    number,
+                    status: Status::NoReply,
+                    latency_us,
+                    result_bytes: 0,
+                }));
+            }
+            if gated && !request.cancelled {
+                let refusal = Refusal {
+                    cause: Cause::ServerExited,
+                    reason: &format!("the server ended before it answered ({status})"),
+                    explanation: None,
+                    rule_id: None,
+                    policy_id: None,
+                    tool_call_id: &tool_call_id,
+                    mode: self.stance.base,
+                };
+                out.to_client.extend(refusal.frame(Some(&spelled(&id)), Shape::Error));
+            }
+        }
+        if self.number > 0 {
+            out.records.push(notice(now, NoticeKind::SessionEnded, format!("the server ended ({status})")));
+        }
+        out
+    }
+
+    pub(super) fn moment(&self, now: Now) -> Moment<'_> {
+        Moment {
+            policy: &self.terms.policy,
+            stance: &self.stance,
+            facts: &self.facts,
+            links: self.links.as_ref(),
+            gated: self.is_gated(),
+            unguarded: self.unguarded,
+            block_response: self.terms.block_response,
+            session: &self.info.session,
+            now,
+            steady_us: self.steady_us,
+        }
+    }
+
+    /// Takes back a call that was to leave.
+    fn recall(&mut self, frame: &Passing, cause: Cause, why: &str) -> Vec<u8> {
+        let Some(id) = &frame.id else { return Vec::new() };
+        if let Some(key) = Id::from_text(id).map(Id::key) {
+            self.flight.land(&key);
+        }
+        Refusal {
+            cause,
+            reason: &format!("the call could not be recorded ({why})"),
+            explanation: None,
+            rule_id: None,
+            policy_id: Some(&self.terms.policy.revision),
+            tool_call_id: &format!("{}-{}", self.info.session, frame.call),
+            mode: Mode::Enforce,
+        }
+        .frame(Some(id), Shape::Error)
+    }
+}
+
+/// A notice as a record.
+pub(super) fn notice(now: Now, kind: NoticeKind, text: String) -> Record {
+    Record::Notice(Notice { unix_ms: now.unix_ms, kind, text })
+}
+
+fn revise(records: &mut [Record], call: u64, outcome: Outcome) {
+    for record in records {
+        if let Record::Call(row) = record
+            && row.number == call
+        {
+            row.outcome = outcome;
+        }
+    }
+}
+
+fn spelled(id: &IdKey) -> String {
+    match id {
+        IdKey::Number(number) => number.to_string(),
+        IdKey::Text(text) => serde_json::Value::from(&**text).to_string(),
+    }
+}
