@@ -1,0 +1,242 @@
+//! Turns sources into inputs of the [`Session`] and performs its effects in order; it decides nothing.
+//!
+//! Both directions are futures on one thread around one session that is never borrowed across an await. A chunk's
+//! whole lines share one commit and one write.
+//!
+//! Invariant: bytes of an outbox that must be committed first leave after the commit, or by the session's leave.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::reload::{Reloads, Watching};
+use super::shutdown::{self, Quiet};
+use crate::clock::now;
+use crate::guard::{Outbox, Session, Side, Through};
+use crate::record::Record;
+use crate::store::{NotNow, Store};
+use crate::transport::child::Child;
+use crate::transport::stdio::{Inlet, Outlet};
+
+/// How long an enforced call waits for a store that another process keeps locked.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The streams between which the driver stands.
+pub struct Ends {
+    /// From the host.
+    pub from_client: Inlet,
+    /// To the host.
+    pub to_client: Outlet,
+    /// From the server.
+    pub from_server: Inlet,
+    /// To the server.
+    pub to_server: Outlet,
+    /// The server.
+    pub child: Child,
+}
+
+/// What one run of the sidecar consists of.
+pub struct Run {
+    /// The session.
+    pub session: Session,
+    /// The audit store.
+    pub store: Store,
+    /// What the reload thread has to say.
+    pub reloads: Arc<Reloads>,
+    /// Keeps the reload thread going; SIGHUP asks it to look.
+    pub watching: Option<Watching>,
+    /// Where lines for people go: stderr.
+    pub say: fn(&str),
+}
+
+/// How a pump ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The host closed its end, or no longer reads.
+    Client,
+    /// The server closed its end.
+    Server,
+}
+
+/// Everything both directions share.
+pub(super) struct Gate {
+    pub session: RefCell<Session>,
+    pub store: RefCell<Store>,
+    reloads: Arc<Reloads>,
+    bell: RefCell<watch::Receiver<()>>,
+    pub to_client: Outlet,
+    pub to_server: Outlet,
+    say: fn(&str),
+    /// Chunks moved so far, by which the shutdown tells movement from silence.
+    pub moved: Cell<u64>,
+}
+
+/// Runs until either end has gone and the other is done. The exit code: the server's, if it ended by itself.
+pub async fn drive(run: Run, ends: Ends) -> i32 {
+    let Ends { mut from_client, to_client, mut from_server, to_server, mut child } = ends;
+    let gate = Gate {
+        session: RefCell::new(run.session),
+        store: RefCell::new(run.store),
+        bell: RefCell::new(run.reloads.bell()),
+        reloads: run.reloads,
+        to_client,
+        to_server,
+        say: run.say,
+        moved: Cell::new(0),
+    };
+    let code = {
+        let drains = async {
+            tokio::join!(gate.to_client.drain(), gate.to_server.drain());
+        };
+        let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut child);
+        tokio::select! {
+            code = life => code,
+            never = gate.follow_reloads(run.watching.as_ref()) => match never {},
+            () = drains => 0,
+        }
+    };
+    let unwritten = gate.store.into_inner().finish(shutdown::STORE_PATIENCE).unwritten;
+    if unwritten > 0 {
+        (run.say)(&format!("{unwritten} audit records could not be written before the end"));
+    }
+    code
+}
+
+impl Gate {
+    /// Client to server, until the client closes or nobody reads.
+    pub async fn pump_client(&self, from: &mut Inlet) -> Ended {
+        loop {
+            self.to_server.room().await;
+            let Ok(Some(chunk)) = from.read().await else { return Ended::Client };
+            self.moved.set(self.moved.get() + 1);
+            self.adopt();
+            let through = self.session.borrow_mut().through(Side::Client);
+            if let Through::Tee(withheld) = through {
+                self.to_server.send(&withheld);
+                self.to_server.send(chunk);
+            }
+            let outbox = self.session.borrow_mut().client_bytes(chunk, now());
+            self.perform(outbox).await;
+        }
+    }
+
+    /// Server to client, until the server closes or the host no longer reads.
+    pub async fn pump_server(&self, from: &mut Inlet) -> Ended {
+        loop {
+            self.to_client.room().await;
+            if self.to_client.is_broken() {
+                return Ended::Client;
+            }
+            let Ok(Some(chunk)) = from.read().await else { return Ended::Server };
+            self.moved.set(self.moved.get() + 1);
+            self.adopt();
+            let through = self.session.borrow_mut().through(Side::Server);
+            if let Through::Tee(withheld) = through {
+                self.to_client.send(&withheld);
+                self.to_client.send(chunk);
+            }
+            let outbox = self.session.borrow_mut().server_bytes(chunk, now());
+            self.perform(outbox).await;
+        }
+    }
+
+    /// Performs effects in order: what must be committed is committed, then bytes leave, then the rest is queued.
+    pub async fn perform(&self, mut outbox: Outbox) {
+        if let Some(info) = outbox.session.take() {
+            self.store.borrow().session(info);
+        }
+        if outbox.commit_first {
+            outbox = self.committed(outbox).await;
+        }
+        self.to_client.send(&outbox.to_client);
+        self.to_server.send(&outbox.to_server);
+        for line in &outbox.say {
+            (self.say)(line);
+        }
+        if !outbox.records.is_empty() {
+            self.store.borrow().queue(outbox.records);
+        }
+    }
+
+    /// Commits here and now; by the writer's thread where another process holds the lock.
+    async fn committed(&self, mut outbox: Outbox) -> Outbox {
+        let records = std::mem::take(&mut outbox.records);
+        let result = self.store.borrow_mut().commit_now(records);
+        match result {
+            Ok(()) => outbox,
+            Err(NotNow::Busy(records)) => self.committed_by_writer(outbox, records).await,
+            Err(NotNow::Failed(records, error)) => self.uncommitted(outbox, records, &error.to_string()),
+        }
+    }
+
+    async fn committed_by_writer(&self, outbox: Outbox, records: Vec<Record>) -> Outbox {
+        let waiting = self.store.borrow().commit_by_writer(records.clone(), COMMIT_PATIENCE);
+        match waiting.await {
+            Ok(()) => outbox,
+            Err(error) => self.uncommitted(outbox, records, &error.to_string()),
+        }
+    }
+
+    fn uncommitted(&self, mut outbox: Outbox, records: Vec<Record>, why: &str) -> Outbox {
+        outbox.records = records;
+        self.session.borrow_mut().unrecorded(outbox, why)
+    }
+
+    /// Never resolves: takes over each new policy even while no byte moves, and passes SIGHUP on.
+    async fn follow_reloads(&self, watching: Option<&Watching>) -> Infallible {
+        let mut bell = self.reloads.bell();
+        let mut hangups = signal(SignalKind::hangup()).ok();
+        let mut hangup = async || match &mut hangups {
+            Some(hangups) => hangups.recv().await,
+            None => std::future::pending().await,
+        };
+        loop {
+            tokio::select! {
+                _ = bell.changed() => self.adopt(),
+                _ = hangup() => {
+                    if let Some(watching) = watching {
+                        watching.look();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes over what the reload thread has published since the last look.
+    fn adopt(&self) {
+        let mut bell = self.bell.borrow_mut();
+        if !bell.has_changed().unwrap_or(false) {
+            return;
+        }
+        bell.mark_unchanged();
+        for reload in self.reloads.take() {
+            let store = self.store.borrow();
+            let notice = Record::Notice(reload.notice());
+            if let Some(loaded) = reload.loaded {
+                store.policy(loaded.source, loaded.assignments);
+                self.session.borrow_mut().adopt(loaded.config.terms());
+            }
+            (self.say)(&reload.text);
+            store.queue(vec![notice]);
+        }
+    }
+
+    /// A moment of silence: resolves once nothing has moved for `patience`.
+    pub async fn silence(&self, patience: Duration) -> Quiet {
+        loop {
+            let before = self.progress();
+            tokio::time::sleep(patience).await;
+            if self.progress() == before {
+                return Quiet;
+            }
+        }
+    }
+
+    fn progress(&self) -> (u64, usize, usize) {
+        (self.moved.get(), self.to_server.queued(), self.to_client.queued())
+    }
+}

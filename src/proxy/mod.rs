@@ -1,0 +1,12 @@
+//! The sidecar at work: the driver between both ends, hot reload, an orderly end, and who it works for.
+
+mod driver;
+mod identity;
+mod links;
+mod reload;
+mod shutdown;
+
+pub use driver::{Ends, Run, drive};
+pub use identity::{User, repository, user};
+pub use links::LocalLinks;
+pub use reload::{Loaded, Reload, Reloads, Watched, Watching, assigned, source, summary, watch};

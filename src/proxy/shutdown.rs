@@ -1,0 +1,139 @@
+//! The life of a run and its orderly end.
+//!
+//! Common clients escalate to signals after two seconds, so from the moment bytes stop moving until callgate is
+//! gone less than that may pass: one second of silence, then SIGTERM, then SIGKILL.
+//!
+//! Invariant: whichever end goes first, the server's group is gone when this returns.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+use super::driver::{Ended, Gate};
+use crate::clock::now;
+use crate::transport::child::Child;
+use crate::transport::stdio::Inlet;
+
+/// Silence after which an end that was told to finish is taken to have finished.
+const SILENCE: Duration = Duration::from_secs(1);
+/// The same for a server that has exited: something else may still hold its stdout.
+const SILENCE_OF_THE_DEAD: Duration = Duration::from_millis(100);
+/// A server that keeps talking after its client has gone is not listened to for longer.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
+/// How long the audit store may take to write what is queued.
+pub(super) const STORE_PATIENCE: Duration = Duration::from_millis(300);
+
+/// What set the end off.
+enum End {
+    /// The host closed its end or asked for the end by a signal.
+    Client,
+    /// The server closed its stdout.
+    Server,
+    /// The server exited.
+    Exited(Option<ExitStatus>),
+}
+
+/// Nothing has moved for a while.
+pub(super) struct Quiet;
+
+/// Pumps both directions until an end comes, then ends the rest. The exit code: the server's if it ended by itself,
+/// 128 and its signal where that was one, as shells have it; 0 where it was told to end.
+pub(super) async fn live(
+    gate: &Gate,
+    from_client: &mut Inlet,
+    from_server: &mut Inlet,
+    child: &mut Child,
+) -> i32 {
+    let mut asked = Asked::new();
+    let end = tokio::select! {
+        ended = gate.pump_client(from_client) => End::from(ended),
+        ended = gate.pump_server(from_server) => End::from(ended),
+        status = child.exited() => End::Exited(status),
+        () = gate.to_client.broken() => End::Client,
+        () = asked.to_end() => End::Client,
+    };
+    let status = match end {
+        End::Client => farewell(gate, from_server, child, &mut asked).await,
+        End::Server => timeout(SILENCE, child.exited()).await.ok().flatten(),
+        End::Exited(status) => {
+            last_words(gate, from_server).await;
+            status
+        }
+    };
+    let told = child.end().await;
+    let words = status.or(told).map_or_else(|| "exit status unknown".to_owned(), |status| status.to_string());
+    let outbox = gate.session.borrow_mut().server_gone(&words, now());
+    gate.perform(outbox).await;
+    tokio::select! {
+        () = gate.to_client.flushed() => {}
+        _ = gate.silence(SILENCE) => {}
+    }
+    status.map_or(0, |status| status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1))
+}
+
+impl From<Ended> for End {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Client => Self::Client,
+            Ended::Server => Self::Server,
+        }
+    }
+}
+
+/// The host has gone: the server gets what is queued and the end of its stdin, and a while to finish.
+async fn farewell(
+    gate: &Gate,
+    from_server: &mut Inlet,
+    child: &mut Child,
+    asked: &mut Asked,
+) -> Option<ExitStatus> {
+    let outbox = gate.session.borrow_mut().client_gone(now());
+    gate.perform(outbox).await;
+    let finish = async {
+        gate.to_server.flushed().await;
+        gate.to_server.close();
+        std::future::pending::<()>().await;
+    };
+    let status = tokio::select! {
+        status = child.exited() => status,
+        _ = gate.pump_server(from_server) => timeout(SILENCE, child.exited()).await.ok().flatten(),
+        () = finish => None,
+        _ = gate.silence(SILENCE) => None,
+        () = sleep(LONGEST_FAREWELL) => None,
+        () = asked.to_end() => None,
+    };
+    if status.is_some() {
+        last_words(gate, from_server).await;
+    }
+    status
+}
+
+/// Bytes that an exited server has left in its pipe.
+async fn last_words(gate: &Gate, from_server: &mut Inlet) {
+    tokio::select! {
+        _ = gate.pump_server(from_server) => {}
+        _ = gate.silence(SILENCE_OF_THE_DEAD) => {}
+    }
+}
+
+/// The signals by which a host asks for the end. Without them (a system that grants none) its closing does.
+struct Asked(Vec<Signal>);
+
+impl Asked {
+    fn new() -> Self {
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
+        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
+    }
+
+    async fn to_end(&mut self) {
+        std::future::poll_fn(|context| {
+            let came = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if came { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
