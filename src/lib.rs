@@ -1,5 +1,6 @@
 //! `callgate`: a policy sidecar for the Model Context Protocol.
 pub mod call;
+pub mod cli;
 pub mod clock;
 pub mod guard;
 pub mod policy;

@@ -1,2 +1,7 @@
-//! The `callgate` binary.
-fn main() {}
+//! The `callgate` binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callgate::cli::main()
+}

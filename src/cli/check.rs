@@ -1,0 +1,133 @@
+//! `callgate check`: what the policy would say of one call. Records nothing, spends nothing.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Exit;
+use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
+use super::places::Place;
+use super::run::{known_facts, session_id};
+use crate::call::Call;
+use crate::guard::Answer;
+use crate::policy::{Effect, Mode, Policy, Verdict};
+use crate::proxy::LocalLinks;
+use crate::wire::{Json, shown};
+
+const EXAMPLES: &str = "\
+Examples:
+  callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
+  callgate check --tool query --arguments '{\"sql\": \"DROP TABLE t\"}' --agent ci-bot --json
+
+The exit code is 0 whatever the decision.";
+
+/// The command line of `check`.
+#[derive(Debug, Args)]
+#[command(about = "Ask what the policy would say of one call", after_help = EXAMPLES)]
+pub(super) struct Check {
+    #[command(flatten)]
+    place: Place,
+    /// The tool (with --method: the prompt, or the resource's URI)
+    #[arg(long, value_name = "NAME")]
+    tool: String,
+    /// The arguments, a JSON object [default: none]
+    #[arg(long, value_name = "JSON")]
+    arguments: Option<String>,
+    /// The server that would run it [default: the only one in the policy file, else `default`]
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// The agent's key [default: `agent` under [identity]]
+    #[arg(long, value_name = "KEY")]
+    agent: Option<String>,
+    /// The method
+    #[arg(long, value_name = "METHOD", default_value = "tools/call")]
+    method: String,
+    /// One JSON object: decision, reason, policyId, toolCallId, verdict, wouldBlock
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    /// Judges the call and prints the answer.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let arguments = self.arguments.as_deref().map(json).transpose()?;
+        let (config, _) = self.place.config()?;
+        let servers = &config.settings.servers;
+        let only = servers.keys().next().filter(|_| servers.len() == 1);
+        let server = self.server.as_ref().or(only).map_or("default", String::as_str);
+        let facts = known_facts(&config, self.agent.as_deref(), server);
+        let stance = config.policy.stance(facts.agent.as_deref(), server);
+        let call = Call { method: self.method.as_str().into(), name: self.tool.as_str().into(), arguments };
+        let verdict = config.policy.evaluate(&stance, &call, &facts, &LocalLinks);
+        let answer = Answer::of(&config.policy, verdict.as_ref(), &self.tool, session_id()?);
+        let mut out = anstream::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(&answer)?)?;
+        } else {
+            writeln!(out, "{}", in_words(&self.tool, server, &config.policy, verdict.as_ref(), &answer))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Arguments as strictly as a frame's: what two parsers read differently is no argument.
+fn json(text: &str) -> anyhow::Result<Json<'_>> {
+    let why = || match serde_json::from_str::<serde_json::Value>(text) {
+        Err(error) => error.to_string(),
+        Ok(_) => "it can be read in two ways (a key twice, or half of a surrogate pair)".to_owned(),
+    };
+    Json::from_text(text.trim())
+        .ok_or_else(|| Exit::Usage.because(format!("--arguments is not JSON: {}", why())))
+}
+
+fn in_words(
+    tool: &str,
+    server: &str,
+    policy: &Arc<Policy>,
+    verdict: Option<&Verdict>,
+    answer: &Answer,
+) -> String {
+    let name = painted(BOLD, shown(tool));
+    let Some(verdict) = verdict else {
+        return format!("{} {name}: enforcement is off, nothing is judged", painted(DIM, "OFF"));
+    };
+    let (word, style) = match verdict.effect {
+        Effect::Allow => ("ALLOW", GREEN),
+        Effect::Warn => ("WARN", YELLOW),
+        Effect::RequireApproval => ("REQUIRE APPROVAL", YELLOW.bold()),
+        Effect::Deny => ("DENY", RED.bold()),
+    };
+    let mut text = format!("{} {name} on {server}\n  {}", painted(style, word), answer.reason);
+    if let Some(explanation) = policy.explanation(verdict.by) {
+        text.push_str(&format!("\n  {explanation}"));
+    }
+    if let Some(then) = then(verdict) {
+        text.push_str(&format!("\n  {}", painted(DIM, then)));
+    }
+    let others: Vec<_> = verdict
+        .matched
+        .iter()
+        .filter(|found| found.by != verdict.by)
+        .map(|found| policy.rule_id(found.by))
+        .collect();
+    if !others.is_empty() {
+        text.push_str(&painted(DIM, format!("\n  also matched: {}", others.join(", "))));
+    }
+    text
+}
+
+/// What the modes make of a verdict that is more than allow.
+fn then(verdict: &Verdict) -> Option<&'static str> {
+    if verdict.effect == Effect::Allow {
+        return None;
+    }
+    Some(match (verdict.acting.effect, verdict.acting.mode, verdict.mode) {
+        (Effect::Deny | Effect::RequireApproval, _, _) => "enforced: the call would be blocked",
+        (Effect::Warn, _, _) => "the call would pass with a warning",
+        (Effect::Allow, _, Mode::Shadow) => {
+            "in shadow: the call would pass, and the verdict would be recorded"
+        }
+        (Effect::Allow, _, Mode::Off | Mode::Warn | Mode::Enforce) => "the call would pass",
+    })
+}

@@ -1,0 +1,170 @@
+//! Where callgate's files are, and reading mcp.toml from there.
+//!
+//! A policy is never taken silently from the working directory: that may be a hostile repository.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{Exit, paint};
+use crate::policy::FailMode;
+use crate::settings::{Config, Environment, Read, read};
+
+/// Where the policy is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    /// The policy file [default: $CALLGATE_CONFIG, else callgate/mcp.toml in your config folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A policy file that was read.
+pub(super) struct File {
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What it says, and what is worth saying about it.
+    pub read: Read,
+}
+
+impl Place {
+    /// The file that is named, whether or not it exists; `None` where none is named and the usual one is absent.
+    pub fn file(&self) -> anyhow::Result<Option<PathBuf>> {
+        let named = self.config.clone().or_else(|| variable("CALLGATE_CONFIG").map(PathBuf::from));
+        let path = match named {
+            Some(path) => path,
+            None => match usual_config().filter(|path| path.exists()) {
+                Some(path) => path,
+                None => return Ok(None),
+            },
+        };
+        std::path::absolute(&path).map(Some).with_context(|| format!("`{}` is no path", path.display()))
+    }
+
+    /// Reads the policy, or the built-in one where there is no file.
+    ///
+    /// # Errors
+    /// Faults of the file are printed, and end with exit code 3; a file that cannot be read with 2.
+    pub fn config(&self) -> anyhow::Result<(Config, Option<File>)> {
+        match self.file()? {
+            None => Ok((Config::builtin(&environment(None)), None)),
+            Some(path) => {
+                let file = File::read(path)?;
+                Ok((file.read.config.clone(), Some(file)))
+            }
+        }
+    }
+
+    /// The file, which must exist.
+    pub fn required(&self) -> anyhow::Result<File> {
+        match self.file()? {
+            Some(path) => File::read(path),
+            None => Err(Exit::Usage.because(
+                "there is no policy file: name one with --config, or write callgate/mcp.toml in your config folder",
+            )),
+        }
+    }
+}
+
+impl File {
+    /// Reads and compiles the file.
+    pub fn read(path: PathBuf) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
+        match read(&text, &environment(Some(&path))) {
+            Ok(read) => Ok(Self { path, text, read }),
+            Err(faults) => {
+                for fault in &faults {
+                    paint::diagnostic(fault, &path, &text);
+                }
+                let (count, s) = (faults.len(), if faults.len() == 1 { "" } else { "s" });
+                Err(Exit::Policy.because(format!("{count} fault{s} in `{}`", path.display())))
+            }
+        }
+    }
+}
+
+/// What a policy file is read with: our own places, and the environment where it tightens.
+pub(super) fn environment(config: Option<&Path>) -> Environment {
+    Environment {
+        home: home().and_then(|home| home.into_os_string().into_string().ok()),
+        protected: protected(config),
+        fail_mode: variable("FAIL_MODE").and_then(|word| FailMode::from_word(&word)),
+    }
+}
+
+/// The audit store's default place.
+pub(super) fn default_store() -> anyhow::Result<PathBuf> {
+    folder("XDG_DATA_HOME", ".local/share")
+        .map(|folder| folder.join("callgate/audit.db"))
+        .context("neither $XDG_DATA_HOME nor a home folder is known: set `path` under [audit] in mcp.toml")
+}
+
+/// The store that a config names.
+pub(super) fn store(config: &Config) -> anyhow::Result<PathBuf> {
+    config.settings.audit.path.clone().map_or_else(default_store, Ok)
+}
+
+/// `~`
+pub(super) fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| home.is_absolute())
+}
+
+/// A variable that is set to something.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where the policy file usually is.
+pub(super) fn usual_config() -> Option<PathBuf> {
+    config_folder().map(|folder| folder.join("mcp.toml"))
+}
+
+fn config_folder() -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("callgate"))
+}
+
+/// An XDG base directory: the variable where it is absolute (the specification ignores others), else below home.
+fn folder(variable_name: &str, below_home: &str) -> Option<PathBuf> {
+    variable(variable_name)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| home().map(|home| home.join(below_home)))
+}
+
+/// Where hosts keep the list of servers that they start: an agent that can edit it can take callgate out.
+const HOSTS: &[&str] = &[
+    ".claude.json",
+    ".claude/settings.json",
+    ".codeium/windsurf/mcp_config.json",
+    ".codex/config.toml",
+    ".config/Claude/claude_desktop_config.json",
+    ".config/Code/User/mcp.json",
+    ".config/Code/User/settings.json",
+    ".config/zed/settings.json",
+    ".cursor/mcp.json",
+    ".gemini/settings.json",
+];
+/// The same, in a project.
+const PROJECT_HOSTS: &[&str] =
+    &[".mcp.json", ".cursor/mcp.json", ".vscode/mcp.json", ".claude/settings.json", ".gemini/settings.json"];
+
+fn protected(config: Option<&Path>) -> Vec<String> {
+    let own = [
+        config.map(Path::to_path_buf),
+        config_folder(),
+        default_store().ok().and_then(|path| path.parent().map(Path::to_path_buf)),
+    ];
+    let hosts = home().into_iter().flat_map(|home| HOSTS.iter().map(move |host| home.join(host)));
+    let project = std::env::current_dir()
+        .into_iter()
+        .flat_map(|at| PROJECT_HOSTS.iter().map(move |host| at.join(host)));
+    own.into_iter()
+        .flatten()
+        .chain(hosts)
+        .chain(project)
+        .filter_map(|path| path.into_os_string().into_string().ok())
+        .collect()
+}

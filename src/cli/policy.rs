@@ -1,0 +1,159 @@
+//! `callgate policy`: is the file right, and does it do what its author says?
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::Exit;
+use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
+use super::places::{self, File, Place};
+use crate::policy::{Facts, Tried};
+use crate::proxy::summary;
+use crate::settings::read;
+
+/// The sub-commands of `policy`.
+#[derive(Debug, Subcommand)]
+#[command(about = "Check and test the policy file")]
+pub(super) enum Command {
+    Check(Check),
+    Test(Test),
+}
+
+/// The command line of `policy check`.
+#[derive(Debug, Args)]
+#[command(about = "Find every fault in the policy file (exit code 3), and what is worth knowing about it")]
+pub(super) struct Check {
+    #[command(flatten)]
+    which: Which,
+    /// One JSON object: `ok`, `revision`, `diagnostics`
+    #[arg(long)]
+    json: bool,
+}
+
+/// The command line of `policy test`.
+#[derive(Debug, Args)]
+#[command(about = "Run every [[rule.test]] of the policy file (exit code 4 where one fails)")]
+pub(super) struct Test {
+    #[command(flatten)]
+    which: Which,
+    /// One JSON object: `passed`, `failed`, `tests`
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which file.
+#[derive(Debug, Args)]
+struct Which {
+    /// The policy file [default: as --config]
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Command {
+    /// Runs the sub-command.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Check(check) if check.json => check.run_json(),
+            Self::Check(check) => check.run(),
+            Self::Test(test) => test.run(),
+        }
+    }
+}
+
+impl Which {
+    fn place(&self) -> Place {
+        Place { config: self.file.clone().or_else(|| self.place.config.clone()) }
+    }
+}
+
+impl Check {
+    fn run(self) -> anyhow::Result<Exit> {
+        let file = self.which.place().required()?;
+        for note in &file.read.notes {
+            paint::diagnostic(note, &file.path, &file.text);
+        }
+        let mut out = anstream::stdout().lock();
+        let config = &file.read.config;
+        writeln!(out, "{} {}: {}", painted(GREEN, "ok"), file.path.display(), summary(config))?;
+        Ok(Exit::Done)
+    }
+
+    fn run_json(self) -> anyhow::Result<Exit> {
+        let path = match self.which.place().file()? {
+            Some(path) => path,
+            None => return Err(Exit::Usage.because("there is no policy file: name one")),
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
+        let (exit, revision, diagnostics) = match read(&text, &places::environment(Some(&path))) {
+            Ok(read) => (Exit::Done, Some(read.config.policy.revision.to_string()), read.notes),
+            Err(faults) => (Exit::Policy, None, faults),
+        };
+        let diagnostics: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.to_json(&text)).collect();
+        let answer = json!({
+            "ok": exit == Exit::Done, "path": path.display().to_string(), "revision": revision, "diagnostics": diagnostics,
+        });
+        writeln!(anstream::stdout(), "{answer}")?;
+        Ok(exit)
+    }
+}
+
+impl Test {
+    fn run(self) -> anyhow::Result<Exit> {
+        let file = self.which.place().required()?;
+        let policy = &file.read.config.policy;
+        let home = places::home().and_then(|home| home.into_os_string().into_string().ok());
+        let tried = policy.try_examples(&Facts { home, ..Facts::default() });
+        let failed = tried.iter().filter(|tried| !tried.passed()).count();
+        let mut out = anstream::stdout().lock();
+        if self.json {
+            let tests: Vec<_> = tried.iter().map(|tried| as_json(&file, tried)).collect();
+            writeln!(out, "{}", json!({ "passed": tried.len() - failed, "failed": failed, "tests": tests }))?;
+        } else {
+            for tried in &tried {
+                writeln!(out, "{}", line(&file, tried))?;
+            }
+            writeln!(out, "{}", total(&file, tried.len(), failed))?;
+        }
+        Ok(if failed == 0 { Exit::Done } else { Exit::Differs })
+    }
+}
+
+fn as_json(file: &File, tried: &Tried<'_>) -> serde_json::Value {
+    json!({
+        "rule": tried.rule, "line": tried.example.line, "name": tried.example.name, "tool": tried.example.tool,
+        "expect": tried.example.expect.as_str(), "verdict": tried.verdict.as_str(),
+        "by": file.read.config.policy.rule_id(tried.by).as_ref(), "passed": tried.passed(),
+    })
+}
+
+fn line(file: &File, tried: &Tried<'_>) -> String {
+    let example = tried.example;
+    let name = example.name.clone().unwrap_or_else(|| format!("{} is {}", example.tool, example.expect));
+    if tried.passed() {
+        return format!("{} {}: {name}", painted(GREEN, "ok  "), tried.rule);
+    }
+    let place = painted(DIM, format!("{}:{}", file.path.display(), example.line));
+    let by = file.read.config.policy.rule_id(tried.by);
+    format!(
+        "{} {}: {name}\n     expected {}, got {} from {by}  {place}",
+        painted(RED.bold(), "FAIL"),
+        tried.rule,
+        painted(BOLD, example.expect),
+        painted(BOLD, tried.verdict),
+    )
+}
+
+fn total(file: &File, tests: usize, failed: usize) -> String {
+    let untested = file.read.config.policy.rules.iter().filter(|rule| rule.examples.is_empty()).count();
+    let mut text = format!("{} passed, {failed} failed", tests - failed);
+    if untested > 0 {
+        let s = if untested == 1 { "" } else { "s" };
+        text.push_str(&painted(DIM, format!(" ({untested} rule{s} without a test)")));
+    }
+    text
+}

@@ -1,0 +1,115 @@
+//! Audit rows as people read them: one line a call, the word first that says what became of it.
+//!
+//! Invariant: nothing says "blocked" of a call that passed.
+
+use anstyle::Style;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
+use crate::policy::Effect;
+use crate::store::AuditRow;
+
+/// How much of the arguments fits beside the rest, characters.
+const ARGUMENTS_SHOWN: usize = 72;
+
+/// One call on one line.
+pub(super) fn line(row: &AuditRow) -> String {
+    let (word, style) = word(row);
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let name =
+        if row.tool.as_deref().unwrap_or_default().is_empty() { text(&row.method) } else { text(&row.tool) };
+    let name = if name.is_empty() { "(malformed frame)".to_owned() } else { name };
+    let mut line = format!(
+        "{}  {}  {}{}",
+        painted(DIM, local_time(&row.ts)),
+        painted(style, format!("{word:<11}")),
+        painted(DIM, format!("{}/", text(&row.server))),
+        painted(BOLD, name),
+    );
+    for (style, text) in [(Style::new(), arguments(row)), (style, told(row)), (DIM, ending(row))] {
+        if !text.is_empty() {
+            line.push_str("  ");
+            line.push_str(&painted(style, text));
+        }
+    }
+    line
+}
+
+/// What became of a call, in a word.
+pub(super) fn word(row: &AuditRow) -> (&'static str, Style) {
+    let verdict = row.verdict.as_deref().and_then(Effect::from_word);
+    match (row.outcome.as_deref().unwrap_or_default(), verdict) {
+        ("blocked", _) => ("BLOCKED", RED.bold()),
+        ("fail_closed", _) => ("FAIL CLOSED", RED.bold()),
+        ("fail_open", _) => ("FAIL OPEN", YELLOW.bold()),
+        ("warned", _) => ("WARNED", YELLOW.bold()),
+        (_, Some(Effect::Deny)) => ("WOULD DENY", YELLOW.bold()),
+        (_, Some(Effect::RequireApproval)) => ("WOULD ASK", YELLOW.bold()),
+        (_, Some(Effect::Warn)) => ("WOULD WARN", YELLOW),
+        (_, Some(Effect::Allow)) => ("allow", GREEN),
+        (_, None) => ("off", DIM),
+    }
+}
+
+/// The reason, where there is something to explain.
+fn told(row: &AuditRow) -> String {
+    let plain = row.verdict.as_deref().is_none_or(|verdict| verdict == "allow")
+        && row.outcome.as_deref() == Some("forwarded");
+    if plain { String::new() } else { row.reason.clone().unwrap_or_default() }
+}
+
+fn ending(row: &AuditRow) -> String {
+    let Some(status) = &row.status else { return String::new() };
+    let took = row.latency_us.map(|us| format!(" {}", duration(us))).unwrap_or_default();
+    format!("{status}{took}")
+}
+
+fn arguments(row: &AuditRow) -> String {
+    let text = row.arguments.as_deref().unwrap_or_default();
+    let shown: String = text.chars().take(ARGUMENTS_SHOWN).flat_map(visible).collect();
+    if text.chars().nth(ARGUMENTS_SHOWN).is_some() { format!("{shown}…") } else { shown }
+}
+
+/// A terminal acts on control characters, and people cannot see some others.
+fn visible(character: char) -> impl Iterator<Item = char> {
+    let hidden = crate::wire::has_invisible(character.encode_utf8(&mut [0; 4])) && character != ' ';
+    let text = if hidden { character.escape_unicode().to_string() } else { character.to_string() };
+    text.chars().collect::<Vec<_>>().into_iter()
+}
+
+/// Microseconds in the unit that people would use.
+fn duration(us: i64) -> String {
+    match us {
+        ..1_000 => format!("{us} µs"),
+        1_000..10_000 => format!("{}.{} ms", us / 1_000, us % 1_000 / 100),
+        10_000..1_000_000 => format!("{} ms", us / 1_000),
+        _ => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
+    }
+}
+
+/// The time of day here for today's rows, the date too for others.
+fn local_time(ts: &str) -> String {
+    let Ok(at) = ts.parse::<Timestamp>() else { return ts.to_owned() };
+    let zone = TimeZone::system();
+    let (at, today) = (at.to_zoned(zone.clone()), crate::clock::now().unix_ms);
+    let today = Timestamp::from_millisecond(today).map(|now| now.to_zoned(zone).date());
+    let format = if today.is_ok_and(|today| today == at.date()) { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    at.strftime(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{duration, visible};
+
+    #[test]
+    fn durations_use_the_unit_that_people_would() {
+        assert_eq!([7, 1_230, 45_678, 2_345_678].map(duration), ["7 µs", "1.2 ms", "45 ms", "2.3 s"]);
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters() {
+        let shown: String = "a\u{1b}[31mb\u{202e}c".chars().flat_map(visible).collect();
+        assert_eq!(shown, "a\\u{1b}[31mb\\u{202e}c");
+    }
+}

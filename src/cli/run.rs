@@ -1,0 +1,303 @@
+//! `callgate run`: the sidecar.
+//!
+//! Puts together what [`drive`] needs: the policy, the store, who is at work, the server. stdout is the protocol's.
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::places::{self, Place};
+use super::{Exit, paint};
+use crate::clock::now;
+use crate::guard::{Opening, Session};
+use crate::policy::{Facts, FailMode};
+use crate::proxy::{
+    Ends, LocalLinks, Reloads, Run as Driven, Watched, Watching, assigned, drive, repository, source,
+    summary, user, watch,
+};
+use crate::record::SessionInfo;
+use crate::settings::{Config, Server, read};
+use crate::store::{Options, Reader, Store};
+use crate::transport::child::Program;
+use crate::transport::stdio::{Inlet, Outlet};
+
+const ABOUT: &str = "\
+Start an MCP server and stand between it and the host (what the host runs instead of the server)
+
+stdin and stdout speak MCP; callgate's own messages go to stderr. Without a policy file every call
+passes and is recorded. mcp.toml is watched: an edit takes force in the running session.";
+
+const EXAMPLES: &str = "\
+Examples:
+  callgate run -- npx -y @modelcontextprotocol/server-filesystem ~/app
+  callgate run --server files --agent claude-code
+  callgate run --config ./mcp.toml --server git -- uvx mcp-server-git
+
+The exit code is the server's.";
+
+/// The command line of `run`.
+#[derive(Debug, Args)]
+#[command(about = ABOUT, after_help = EXAMPLES)]
+pub(super) struct Run {
+    #[command(flatten)]
+    place: Place,
+    /// The server: its name under [servers] in the policy file, or the name to give COMMAND
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// The agent's key: selects [agents.KEY] [default: `agent` under [identity]]
+    #[arg(long, value_name = "KEY")]
+    agent: Option<String>,
+    /// The server's command and arguments [default: those of the policy file]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// A policy at start, however it came.
+struct Start {
+    config: Arc<Config>,
+    /// The file that is watched.
+    path: Option<PathBuf>,
+    /// Its text, where it is what is in force.
+    text: Option<String>,
+    /// What becomes of calls where there is nothing to judge them by.
+    unguarded: Option<FailMode>,
+}
+
+impl Run {
+    /// Runs until the server or the host ends; the exit code.
+    pub fn run(self) -> anyhow::Result<u8> {
+        let start = Start::load(&self.place)?;
+        let (name, program) = self.server(&start.config)?;
+        let info = self.info(&start.config, &name, &program)?;
+        // One thread: both directions share one session, and a hop between threads costs more than all the rest.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let code = runtime.block_on(serve(start, &program, info))?;
+        // A blocked read of a terminal must not keep the process.
+        runtime.shutdown_background();
+        Ok(u8::try_from(code).unwrap_or(1))
+    }
+
+    /// The server's name and what to start.
+    fn server(&self, config: &Config) -> anyhow::Result<(String, Program)> {
+        let servers = &config.settings.servers;
+        if let Some((command, args)) = self.command.split_first() {
+            let name = self.server.clone().unwrap_or_else(|| "default".into());
+            let program = Program { command: command.clone(), args: args.to_vec(), ..Program::default() };
+            return Ok((name, program));
+        }
+        let known = || servers.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let (name, server) = match &self.server {
+            Some(name) => servers.get_key_value(name).ok_or_else(|| {
+                Exit::Usage.because(format!("no [servers.{name}] in the policy file; it has {}", known()))
+            })?,
+            None => match (servers.first_key_value(), servers.len()) {
+                (Some(only), 1) => only,
+                (None, _) => {
+                    return Err(Exit::Usage.because("no server to start: give its command after `--`, or a [servers.NAME] in the policy file"));
+                }
+                (Some(_), _) => {
+                    return Err(Exit::Usage
+                        .because(format!("several servers: choose one of {} with --server", known())));
+                }
+            },
+        };
+        match server {
+            Server::Child { command, args, env, cwd } => Ok((
+                name.clone(),
+                Program { command: command.clone(), args: args.clone(), env: env.clone(), cwd: cwd.clone() },
+            )),
+            Server::Remote { url } => Err(Exit::Usage.because(format!(
+                "[servers.{name}] is remote (`{url}`), which this version cannot reach: put a stdio bridge after `--`"
+            ))),
+        }
+    }
+
+    fn info(&self, config: &Config, server: &str, program: &Program) -> anyhow::Result<SessionInfo> {
+        let identity = &config.settings.identity;
+        let folder = std::env::current_dir().ok();
+        let folder = match (&program.cwd, folder) {
+            (Some(cwd), Some(folder)) => Some(folder.join(cwd)),
+            (cwd, folder) => cwd.clone().or(folder),
+        };
+        let user = user();
+        Ok(SessionInfo {
+            session: session_id()?,
+            unix_ms: now().unix_ms,
+            agent: self.agent.clone().or_else(|| identity.agent.clone()),
+            user: Some(user.name),
+            uid: Some(user.uid),
+            groups: identity.groups.clone(),
+            repo: folder.as_deref().and_then(repository),
+            environment: identity.environment.clone(),
+            client: None,
+            client_version: None,
+            server: server.to_owned(),
+            protocol: None,
+            pid: std::process::id(),
+            root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
+        })
+    }
+}
+
+/// 50 random bits in Crockford's base 32: enough to tell sessions apart, short enough to read out.
+pub(super) fn session_id() -> anyhow::Result<String> {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut bytes = [0; 10];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(bytes
+        .iter()
+        .filter_map(|byte| DIGITS.get(usize::from(byte % 32)))
+        .map(|digit| char::from(*digit))
+        .collect())
+}
+
+async fn serve(start: Start, program: &Program, info: SessionInfo) -> anyhow::Result<i32> {
+    let started = program.start().with_context(|| {
+        format!("cannot start the server `{}`: is it installed and in PATH?", program.command)
+    })?;
+    let reloads = Arc::new(Reloads::default());
+    let watching = start.watch(&reloads)?;
+    let store = start.store(&info)?;
+    let session = Session::new(Opening {
+        terms: start.config.terms(),
+        unguarded: start.unguarded,
+        facts: facts(&info),
+        info,
+        links: Box::new(LocalLinks),
+        steady_us: || now().steady_us,
+    });
+    let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+    let ends = Ends {
+        from_client: Inlet::new(stdin.as_fd()).context("stdin cannot be read")?,
+        to_client: Outlet::new(stdout.as_fd()).context("stdout cannot be written")?,
+        from_server: started.from,
+        to_server: started.to,
+        child: started.child,
+    };
+    Ok(drive(Driven { session, store, reloads, watching, say: paint::say }, ends).await)
+}
+
+/// What is known without a session: for questions about calls that nobody makes.
+pub(super) fn known_facts(config: &Config, agent: Option<&str>, server: &str) -> Facts {
+    let identity = &config.settings.identity;
+    let folder = std::env::current_dir().ok();
+    Facts {
+        agent: agent.map(str::to_owned).or_else(|| identity.agent.clone()),
+        user: Some(user().name),
+        groups: identity.groups.clone(),
+        repo: folder.as_deref().and_then(repository),
+        client: None,
+        environment: identity.environment.clone(),
+        server: Some(server.to_owned()),
+        root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
+        home: places::home().and_then(|home| home.into_os_string().into_string().ok()),
+    }
+}
+
+fn facts(info: &SessionInfo) -> Facts {
+    Facts {
+        agent: info.agent.clone(),
+        user: info.user.clone(),
+        groups: info.groups.clone(),
+        repo: info.repo.clone(),
+        client: None,
+        environment: info.environment.clone(),
+        server: Some(info.server.clone()),
+        root: info.root.clone(),
+        home: places::home().and_then(|home| home.into_os_string().into_string().ok()),
+    }
+}
+
+impl Start {
+    fn load(place: &Place) -> anyhow::Result<Self> {
+        let Some(path) = place.file()? else {
+            let config = Arc::new(Config::builtin(&places::environment(None)));
+            return Ok(Self { config, path: places::usual_config(), text: None, unguarded: None });
+        };
+        match places::File::read(path.clone()) {
+            Ok(file) => {
+                for note in &file.read.notes {
+                    paint::diagnostic(note, &file.path, &file.text);
+                }
+                Ok(Self {
+                    config: Arc::new(file.read.config),
+                    path: Some(path),
+                    text: Some(file.text),
+                    unguarded: None,
+                })
+            }
+            Err(error) => Self::without_file(path, error),
+        }
+    }
+
+    /// The file is missing, unreadable or wrong: the last good revision of that path, loudly; else, where the file
+    /// cannot be read at all, `FAIL_MODE`.
+    fn without_file(path: PathBuf, error: anyhow::Error) -> anyhow::Result<Self> {
+        if let Some(config) = last_good(&path) {
+            paint::say(&format!("{error:#}; the last good revision of it is in force: {}", summary(&config)));
+            return Ok(Self { config: Arc::new(config), path: Some(path), text: None, unguarded: None });
+        }
+        if path.exists() && std::fs::read_to_string(&path).is_ok() {
+            return Err(error);
+        }
+        let environment = places::environment(Some(&path));
+        let unguarded = environment.fail_mode.unwrap_or(FailMode::Open);
+        paint::say(&format!(
+            "{error:#}; no earlier revision is known, so calls are not judged: fail_mode is {unguarded}"
+        ));
+        Ok(Self {
+            config: Arc::new(Config::builtin(&environment)),
+            path: Some(path),
+            text: None,
+            unguarded: Some(unguarded),
+        })
+    }
+
+    fn watch(&self, reloads: &Arc<Reloads>) -> anyhow::Result<Option<Watching>> {
+        let Some(path) = self.path.clone() else { return Ok(None) };
+        let environment = places::environment(Some(&path));
+        let watched =
+            Watched { path, text: self.text.clone(), config: Arc::clone(&self.config), environment };
+        watch(watched, Arc::clone(reloads)).map(Some).context("cannot watch the policy file")
+    }
+
+    fn store(&self, info: &SessionInfo) -> anyhow::Result<Store> {
+        let audit = &self.config.settings.audit;
+        let options = Options {
+            arguments: audit.arguments,
+            durability: audit.durability,
+            on_trouble: Box::new(paint::say),
+            ..Options::new(places::store(&self.config)?)
+        };
+        let store = Store::start(options, info.clone());
+        let (path, text) =
+            (self.path.as_deref().unwrap_or(Path::new("")), self.text.as_deref().unwrap_or_default());
+        let unix_ms = info.unix_ms;
+        let mut source = source(&self.config, path, text, unix_ms);
+        source.path = source.path.filter(|_| self.text.is_some());
+        store.policy(source, assigned(None, &self.config, unix_ms, "start"));
+        Ok(store)
+    }
+}
+
+/// The last revision of `path` that took force, from the usual store: the file that would name another is missing.
+fn last_good(path: &Path) -> Option<Config> {
+    let reader = Reader::open(&places::default_store().ok()?).ok()?;
+    let last = reader.last_policy(&path.display().to_string()).ok()??;
+    read(&last.source, &places::environment(Some(path))).ok().map(|read| read.config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::session_id;
+
+    #[test]
+    fn session_ids_differ_and_are_easy_to_read() {
+        let (one, two) = (session_id().unwrap(), session_id().unwrap());
+        assert_ne!(one, two);
+        assert!(one.len() == 10 && one.bytes().all(|b| b.is_ascii_alphanumeric() && !b"ilou".contains(&b)));
+    }
+}
