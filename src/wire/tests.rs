@@ -92,6 +92,12 @@ fn batches_have_a_longest_length() {
 }
 
 #[test]
+fn the_first_fault_of_a_batch_is_told() {
+    assert_eq!(refused(br#"[7,{"id":"#), (Fault::BatchMember, None));
+    assert_eq!(refused(br#"[{"id":"#), (Fault::Truncated, None));
+}
+
+#[test]
 fn depth_is_counted_from_the_outermost_bracket() {
     let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
     assert!(Json::from_text(&nested(127)).is_some());
