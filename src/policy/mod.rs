@@ -7,6 +7,7 @@ mod paths;
 mod pointer;
 mod predicate;
 mod reason;
+mod redact;
 mod rule;
 mod self_protection;
 mod stance;
@@ -15,6 +16,7 @@ mod tests;
 mod verdict;
 
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
+pub use redact::{Keep, Redacted, Redactor};
 pub use rule::*;
 pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
