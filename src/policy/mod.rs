@@ -3,9 +3,19 @@
 mod change;
 pub(crate) mod compile;
 pub mod diagnostic;
+mod evaluate;
 mod facts;
+mod matcher;
+mod paths;
+mod pointer;
+mod predicate;
+mod reason;
 mod rule;
 pub(crate) mod schema;
+mod self_protection;
+mod stance;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use change::{Change, assignments, weakens};
@@ -13,4 +23,5 @@ pub use compile::revision;
 pub use diagnostic::{Diagnostic, Paint, Place};
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
 pub use rule::*;
+pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};

@@ -1,0 +1,7 @@
+//! Tests of the room as a whole; single parts are tested where they stand.
+
+mod places;
+mod properties;
+mod sample;
+mod values;
+mod verdicts;
