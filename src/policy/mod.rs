@@ -1,5 +1,8 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
+mod change;
+pub(crate) mod compile;
+pub mod diagnostic;
 mod evaluate;
 mod facts;
 mod matcher;
@@ -9,12 +12,16 @@ mod predicate;
 mod reason;
 mod redact;
 mod rule;
+pub(crate) mod schema;
 mod self_protection;
 mod stance;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
+pub use change::{Change, assignments, weakens};
+pub use compile::revision;
+pub use diagnostic::{Diagnostic, Paint, Place};
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
 pub use redact::{Keep, Redacted, Redactor};
 pub use rule::*;
