@@ -71,10 +71,10 @@ impl Places {
         self.candidates.iter().map(move |path| any_glob(path, globs, facts, links))
     }
 
-    /// Whether a candidate is at or below one of these absolute paths.
-    pub(super) fn reach(&self, places: &[String], links: &dyn ResolvePath) -> bool {
+    /// Whether a candidate is at or below one of these absolute paths, which are not resolved.
+    pub(super) fn reach(&self, places: &[String]) -> bool {
         let grounds = || places.iter().filter_map(|place| normalise(place)).map(Ground::new);
-        self.candidates.iter().any(|path| grounds().any(|ground| ground.holds(path, links)))
+        grounds().any(|ground| self.candidates.iter().any(|path| ground.below(path).is_some()))
     }
 }
 

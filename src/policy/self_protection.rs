@@ -74,8 +74,7 @@ impl Guard<'_> {
     }
 
     fn reaches(&self, path: &str) -> bool {
-        let links = self.scene.links;
-        Places::of(path, links).is_some_and(|places| places.reach(&self.scene.policy.protected, links))
+        Places::of(path, self.scene.links).is_some_and(|places| places.reach(&self.scene.policy.protected))
     }
 
     /// A path within a longer text, such as a shell command.
