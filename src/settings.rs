@@ -1,9 +1,79 @@
-//! Everything in mcp.toml that is not policy: servers, identity, audit.
+//! Everything in mcp.toml that is not policy: servers, identity, audit; and the reading of a whole file.
+//!
+//! It refuses a file with any fault in it, and reports all of them at once. Invariant: what comes out was
+//! checked in full, and no fault quotes a value that stands under `env` or `headers_env`.
+
+mod sections;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::policy::Policy;
+use crate::policy::diagnostic::Severity;
+use crate::policy::schema::{self, Reading, Section};
+use crate::policy::{Diagnostic, FailMode, Policy, compile};
+
+/// Longer lines are refused where the file does not say otherwise. Bytes.
+const MAX_FRAME: usize = 64 << 20;
+
+/// Reads one `mcp.toml`.
+///
+/// # Errors
+/// Every fault of the file, in the order of the text.
+pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnostic>> {
+    let (document, syntax) = schema::parse(source);
+    let mut reading = Reading::default();
+    let mut top = Section::new("", 0..0, document.get_ref());
+    let file = schema::file(&mut top, &mut reading);
+    let rules_written = file.rules_written;
+    let (settings, servers) = sections::settings(&mut top, environment, &mut reading);
+    top.finish(&mut reading);
+    let policy = compile::compile(file, source, environment.surroundings(servers), &mut reading);
+    let all = settle(source, syntax, reading.diagnostics);
+    let (faults, notes): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.severity == Severity::Fault);
+    if faults.is_empty() {
+        return Ok(Read { config: Config { policy, settings, rules_written }, notes });
+    }
+    // Notes wait until the file is right: half of them would be about its faults.
+    Err(faults)
+}
+
+/// Whether a file holds nothing but white space and comments.
+pub fn is_blank(source: &str) -> bool {
+    let mut lines = source.trim_start_matches('\u{feff}').lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#'))
+}
+
+/// Whether a change takes away every rule without saying `rule = []`: more likely an accident than a wish.
+pub fn suddenly_rule_less(old: &Config, new: &Config) -> bool {
+    !old.policy.rules.is_empty() && new.policy.rules.is_empty() && !new.rules_written
+}
+
+/// What a file is read against.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// The user's home folder: what a leading `~/` of a setting means.
+    pub home: Option<String>,
+    /// Absolute paths that `callgate-self` guards.
+    pub protected: Vec<String>,
+    /// The fail mode where the file is silent; only a stricter one than `open` counts.
+    pub fail_mode: Option<FailMode>,
+}
+
+impl Environment {
+    fn surroundings(&self, servers: BTreeMap<String, crate::policy::ModeSettings>) -> compile::Surroundings {
+        compile::Surroundings { servers, protected: self.protected.clone(), fail_mode: self.fail_mode }
+    }
+}
+
+/// A file without faults.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// What it says.
+    pub config: Config,
+    /// What its author may want to know.
+    pub notes: Vec<Diagnostic>,
+}
 
 /// One `mcp.toml`, whole.
 #[derive(Debug, Clone)]
@@ -12,10 +82,20 @@ pub struct Config {
     pub policy: Policy,
     /// The rest.
     pub settings: Settings,
+    /// Whether the file says anything about rules, if only `rule = []`.
+    pub rules_written: bool,
+}
+
+impl Config {
+    /// What holds with no file at all: shadow, everything allowed, no rules.
+    pub fn builtin(environment: &Environment) -> Self {
+        let policy = compile::builtin(environment.surroundings(BTreeMap::new()));
+        Self { policy, settings: Settings::default(), rules_written: false }
+    }
 }
 
 /// Everything that is not policy.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// `[identity]`.
     pub identity: Identity,
@@ -27,6 +107,18 @@ pub struct Settings {
     pub block_response: BlockResponse,
     /// `max_frame`: a longer line is refused where something can enforce. Bytes.
     pub max_frame: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            identity: Identity::default(),
+            servers: BTreeMap::new(),
+            audit: Audit::default(),
+            block_response: BlockResponse::default(),
+            max_frame: MAX_FRAME,
+        }
+    }
 }
 
 /// `[identity]`
@@ -123,3 +215,33 @@ pub enum BlockResponse {
     /// A result with `isError: true`.
     ToolResult,
 }
+
+/// Puts the diagnostics in the order of the text. After syntax errors, what else is wrong on their lines, and
+/// what seems to be missing, is only their echo.
+fn settle(source: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let lines: Vec<Range<usize>> = syntax.iter().map(|error| line_around(source, error.span.start)).collect();
+    let echoes = |diagnostic: &Diagnostic| {
+        let span = &diagnostic.span;
+        lines.iter().any(|line| span.start <= line.end && line.start <= span.end)
+            || diagnostic.message.contains(" is missing")
+    };
+    let found = found.into_iter().filter(|diagnostic| syntax.is_empty() || !echoes(diagnostic));
+    let mut all: Vec<Diagnostic> = found.collect();
+    all.extend(syntax);
+    all.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
+    all.dedup();
+    all
+}
+
+/// The bytes of the line that holds an offset.
+fn line_around(source: &str, offset: usize) -> Range<usize> {
+    let bytes = source.as_bytes();
+    let offset = offset.min(bytes.len());
+    let (before, after) = bytes.split_at(offset);
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let length = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+    start..offset + length
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,29 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
+mod change;
+pub(crate) mod compile;
+pub mod diagnostic;
+mod evaluate;
 mod facts;
+mod matcher;
+mod paths;
+mod pointer;
+mod predicate;
+mod reason;
+mod redact;
 mod rule;
+pub(crate) mod schema;
+mod self_protection;
+mod stance;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
+pub use change::{Change, assignments, weakens};
+pub use compile::revision;
+pub use diagnostic::{Diagnostic, Paint, Place};
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
+pub use redact::{Keep, Redacted, Redactor};
 pub use rule::*;
+pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};

@@ -16,7 +16,6 @@ mod ledger;
 mod prune;
 mod queue;
 mod reader;
-mod redaction;
 mod row;
 mod schema;
 mod writer;

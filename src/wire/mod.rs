@@ -1,7 +1,30 @@
-//! Bytes in, frames out: newline framing, the strict JSON pass, and the frames that callgate writes itself.
+//! Bytes in, frames out: the strict JSON pass, the tolerant look at a server's lines, and the frames that callgate
+//! writes itself.
+//!
+//! Refuses to decide what may pass. Invariant: what [`read()`] accepts means the same to every reader that follows
+//! RFC 8259, and nothing here re-serialises a frame that came from outside.
 
+mod frame;
+mod glance;
+mod id;
 mod json;
 mod malformed;
+pub mod mcp;
+mod reply;
+mod skip;
+mod strict;
+mod string;
+mod text;
 
-pub use json::Json;
+pub use frame::{Frame, Message, read};
+pub use glance::{Glance, GlanceKind, glance, glance_batch};
+pub use id::{Id, IdKey};
+pub use json::{Elements, Json, JsonKind, Members};
 pub use malformed::{Fault, Malformed};
+pub use reply::{refusal, tool_result};
+pub use text::{fold, has_invisible, shown};
+
+/// Deepest nesting of a frame, its own braces included: where serde and the SDKs built on it still follow.
+pub const MAX_DEPTH: usize = 127;
+/// Longest batch. Arbitrary: far above what any client sends, low enough that a frame of the largest size stays cheap.
+pub const MAX_BATCH: usize = 1024;

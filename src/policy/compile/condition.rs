@@ -1,0 +1,162 @@
+//! Conditions: what is looked at, and the predicates with their operands in the form that is evaluated.
+//!
+//! It refuses operands of the wrong type and conditions that can never hold. Invariant: every list that comes
+//! out has at least one element.
+
+mod predicate;
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::{fault, pointer};
+use crate::policy::schema::{self, PredicateWord, Reading, Test};
+use crate::policy::{Condition, Effect, Fact, Number, Predicate, Subject, Table};
+
+/// Compiles `when`, `unless`, or one table of `any`.
+pub(super) fn table(table: &Spanned<Vec<schema::Condition>>, reading: &mut Reading) -> Table {
+    if table.get_ref().is_empty() {
+        let hint = "leave the table out, or say what must hold: `{ \"/path\" = { glob = \"…\" } }`";
+        fault(reading, table.span(), "an empty table of conditions", hint);
+    }
+    table.get_ref().iter().map(|written| condition(written, reading)).collect()
+}
+
+/// Compiles `any`.
+pub(super) fn alternatives(
+    any: &Spanned<Vec<Spanned<Vec<schema::Condition>>>>,
+    reading: &mut Reading,
+) -> Vec<Table> {
+    if any.get_ref().is_empty() {
+        fault(reading, any.span(), "`any` is empty, so the rule can never match", "leave the key out");
+    }
+    any.get_ref().iter().map(|alternative| table(alternative, reading)).collect()
+}
+
+/// Keys that make no sense on a rule of this effect, and facts that cannot be believed where they stand.
+pub(super) fn check_absent_words(rule: &schema::Rule, effect: Effect, reading: &mut Reading) {
+    if effect == Effect::Allow {
+        let modes = rule.modes.as_ref().map(Spanned::span);
+        for span in rule.mode.as_ref().map(Spanned::span).into_iter().chain(modes) {
+            let hint = "an allow rule always holds; to try out a loosening, run `callgate simulate`";
+            fault(reading, span, "an allow rule has no mode of its own", hint);
+        }
+        let any = rule.any.iter().flat_map(Spanned::get_ref);
+        for table in rule.when.iter().chain(any) {
+            claimed(table, "never satisfies an allow rule, so this one could never hold", reading);
+        }
+    } else {
+        rule.unless.iter().for_each(|table| {
+            claimed(table, "never exempts from a rule, so this `unless` could never hold", reading);
+        });
+    }
+}
+
+fn claimed(table: &Spanned<Vec<schema::Condition>>, why: &str, reading: &mut Reading) {
+    for condition in table.get_ref() {
+        let name = condition.key.get_ref().as_str();
+        if fact_named(name).is_some_and(Fact::is_claimed) {
+            let hint =
+                "the governed side chooses it; use a fact that it cannot choose, such as `agent` or `user`";
+            fault(reading, condition.key.span(), format!("`{name}` is only claimed: it {why}"), hint);
+        }
+    }
+}
+
+fn fact_named(name: &str) -> Option<Fact> {
+    Fact::WORDS.iter().find(|(word, _)| *word == name).map(|(_, fact)| *fact)
+}
+
+fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
+    let (name, span) = (written.key.get_ref().as_str(), written.key.span());
+    let subject = if pointer::is_pointer(name) {
+        Subject::Arguments(pointer::pointers(name, &span, reading))
+    } else if let Some(fact) = fact_named(name) {
+        Subject::Fact(fact)
+    } else {
+        reading.diagnostics.push(schema::unknown_fact(&Spanned::new(span, name)));
+        // Its predicates are still looked at, as if it were a pointer: all faults show at once.
+        Subject::Arguments(Vec::new())
+    };
+    let texts = matches!(subject, Subject::Fact(_));
+    let mut predicates: Vec<Predicate> = Vec::new();
+    for test in &written.tests {
+        if suits(&subject, test, reading) {
+            predicates.extend(predicate::predicate(test, texts, reading));
+        }
+    }
+    check_bounds(&predicates, &written.key.span(), reading);
+    if predicates.len() > 1 && predicates.iter().any(|one| matches!(one, Predicate::Exists(false))) {
+        let message = "what does not exist cannot satisfy another predicate";
+        fault(reading, written.key.span(), message, "`exists = false` stands alone");
+    }
+    Condition { subject, tests: predicates }
+}
+
+/// Facts are texts: only some predicates make sense of them.
+fn suits(subject: &Subject, test: &Test, reading: &mut Reading) -> bool {
+    use PredicateWord as W;
+    let Subject::Fact(fact) = subject else { return true };
+    let word = *test.word.get_ref();
+    let suits = match word {
+        W::Eq | W::In | W::Glob | W::Matches | W::Exists => true,
+        W::PathUnder | W::PathOutside | W::PathGlob => *fact == Fact::Root,
+        W::Gt | W::Ge | W::Lt | W::Le | W::BytesGt => false,
+    };
+    if !suits {
+        let message = format!("`{}` does not apply to the fact `{fact}`", word.as_str());
+        fault(reading, test.word.span(), message, "facts take eq, in, glob, matches and exists");
+    }
+    suits
+}
+
+/// One end of a range of numbers.
+struct Bound {
+    at: f64,
+    open: bool,
+}
+
+/// Bounds that leave no number between them.
+fn check_bounds(predicates: &[Predicate], span: &Range<usize>, reading: &mut Reading) {
+    let lows = || predicates.iter().filter_map(low);
+    let highs = || predicates.iter().filter_map(high);
+    // Integers beyond 2^53 are compared roughly, so ends that look equal are only told apart below that.
+    let touch = |a: &Bound, b: &Bound| a.at.to_bits() == b.at.to_bits() && a.at.abs() < 9e15;
+    let clash = |low: &Bound, high: &Bound| low.at > high.at || touch(low, high) && (low.open || high.open);
+    if lows().any(|low| highs().any(|high| clash(&low, &high))) {
+        fault(
+            reading,
+            span.clone(),
+            "these bounds leave no number between them",
+            "swap them, or write two rules",
+        );
+    }
+}
+
+fn low(predicate: &Predicate) -> Option<Bound> {
+    if let Predicate::Gt(number) = predicate {
+        return Some(Bound { at: approximate(*number), open: true });
+    }
+    if let Predicate::Ge(number) = predicate {
+        return Some(Bound { at: approximate(*number), open: false });
+    }
+    None
+}
+
+fn high(predicate: &Predicate) -> Option<Bound> {
+    if let Predicate::Lt(number) = predicate {
+        return Some(Bound { at: approximate(*number), open: true });
+    }
+    if let Predicate::Le(number) = predicate {
+        return Some(Bound { at: approximate(*number), open: false });
+    }
+    None
+}
+
+#[allow(clippy::cast_precision_loss)] // Bounds are compared roughly; see above.
+fn approximate(number: Number) -> f64 {
+    match number {
+        Number::Integer(integer) => integer as f64,
+        Number::Float(float) => float,
+    }
+}

@@ -1,0 +1,160 @@
+//! One predicate from its word and its operand.
+//!
+//! It refuses an operand of another type than the predicate compares. Invariant: regexes are linear and of
+//! bounded size.
+
+use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
+use toml::Spanned;
+
+use super::super::{fault, names, path};
+use crate::policy::schema::units::size_bytes;
+use crate::policy::schema::{List, PredicateWord, Reading, Test, only_strings};
+use crate::policy::{Number, Predicate, Scalar};
+
+/// What a compiled regex may take, bytes; the lazy automaton gets as much again.
+const REGEX_BYTES: usize = 1 << 20;
+
+/// Compiles one test; `texts` says that what is compared is always text.
+pub(super) fn predicate(test: &Test, texts: bool, reading: &mut Reading) -> Option<Predicate> {
+    use PredicateWord as W;
+    let word = *test.word.get_ref();
+    if test.values.get_ref().is_empty() {
+        let message = format!("`{}` has an empty list, so it can never hold", word.as_str());
+        fault(reading, test.values.span(), message, "list at least one value");
+        return None;
+    }
+    match word {
+        W::Eq => scalars(test, texts, reading)?.into_iter().next().map(Predicate::Eq),
+        W::In => scalars(test, texts, reading).map(Predicate::In),
+        W::Glob => texts_of(test, reading).map(|list| Predicate::Glob(names::globs(list.get_ref(), reading))),
+        W::Matches => {
+            texts_of(test, reading).and_then(|list| regexes(&list, reading)).map(Predicate::Matches)
+        }
+        W::Gt => number(test, reading).map(Predicate::Gt),
+        W::Ge => number(test, reading).map(Predicate::Ge),
+        W::Lt => number(test, reading).map(Predicate::Lt),
+        W::Le => number(test, reading).map(Predicate::Le),
+        W::BytesGt => bytes(test, reading).map(Predicate::BytesGt),
+        W::Exists => truth(test, reading).map(Predicate::Exists),
+        W::PathUnder => places(test, path::base, reading).map(Predicate::PathUnder),
+        W::PathOutside => places(test, path::base, reading).map(Predicate::PathOutside),
+        W::PathGlob => places(test, path::path_glob, reading).map(Predicate::PathGlob),
+    }
+}
+
+fn scalars(test: &Test, texts: bool, reading: &mut Reading) -> Option<Vec<Scalar>> {
+    if texts {
+        let strings = texts_of(test, reading)?.into_inner();
+        return Some(strings.into_iter().map(|text| Scalar::String(text.into_inner())).collect());
+    }
+    Some(test.values.get_ref().iter().map(|value| value.get_ref().clone()).collect())
+}
+
+/// The operand as texts, none of them empty.
+fn texts_of(test: &Test, reading: &mut Reading) -> Option<List<String>> {
+    let word = test.word.get_ref();
+    let values = Spanned::new(test.values.span(), test.values.get_ref().clone());
+    let texts = only_strings(values, word.as_str(), reading)?;
+    if matches!(word, PredicateWord::Glob | PredicateWord::Matches)
+        && let Some(empty) = texts.get_ref().iter().find(|text| text.get_ref().is_empty())
+    {
+        let message = format!("an empty pattern for `{}`", word.as_str());
+        fault(reading, empty.span(), message, "`eq = \"\"` asks for the empty string");
+        return None;
+    }
+    Some(texts)
+}
+
+fn regexes(list: &List<String>, reading: &mut Reading) -> Option<RegexSet> {
+    let mut sound = true;
+    for pattern in list.get_ref() {
+        let built =
+            RegexBuilder::new(pattern.get_ref()).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
+        if let Err(error) = built {
+            sound = false;
+            let (message, hint) = describe(pattern.get_ref(), &error);
+            fault(reading, pattern.span(), message, hint);
+        }
+    }
+    if !sound {
+        return None;
+    }
+    let texts = list.get_ref().iter().map(Spanned::get_ref);
+    let set = RegexSetBuilder::new(texts).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
+    if set.is_err() {
+        fault(
+            reading,
+            list.span(),
+            "these regexes are too large together",
+            "split them over several conditions",
+        );
+    }
+    set.ok()
+}
+
+fn describe(pattern: &str, error: &regex::Error) -> (String, &'static str) {
+    if matches!(error, regex::Error::CompiledTooBig(_)) {
+        return ("the compiled regex would be too large".to_owned(), "bound the repetitions, or use a glob");
+    }
+    // The library draws its own caret; the last line is the reason.
+    let text = error.to_string();
+    let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    let hint = if reason.contains("look-around") || reason.contains("backreference") {
+        "regexes here run in linear time, without look-around and backreferences"
+    } else {
+        "in TOML, single quotes keep backslashes: matches = '\\d+'"
+    };
+    (format!("`{pattern}` is not a regex: {reason}"), hint)
+}
+
+fn number(test: &Test, reading: &mut Reading) -> Option<Number> {
+    let value = only_value(test, reading)?;
+    if let Scalar::Number(number) = value.get_ref() {
+        return Some(*number);
+    }
+    let message = format!("`{}` compares numbers", test.word.get_ref().as_str());
+    fault(reading, value.span(), message, "write the number without quotes");
+    None
+}
+
+fn bytes(test: &Test, reading: &mut Reading) -> Option<u64> {
+    let value = only_value(test, reading)?;
+    let bytes = match value.get_ref() {
+        Scalar::Number(Number::Integer(integer)) => u64::try_from(*integer).ok(),
+        Scalar::String(size) => size_bytes(size),
+        Scalar::Number(Number::Float(_)) | Scalar::Bool(_) => None,
+    };
+    if bytes.is_none() {
+        fault(reading, value.span(), "`bytes_gt` takes a number of bytes", "write `100000` or \"100KiB\"");
+    }
+    bytes
+}
+
+fn truth(test: &Test, reading: &mut Reading) -> Option<bool> {
+    let value = only_value(test, reading)?;
+    if let Scalar::Bool(value) = value.get_ref() {
+        return Some(*value);
+    }
+    fault(reading, value.span(), "`exists` is `true` or `false`", "write it without quotes");
+    None
+}
+
+/// The one value of a predicate that takes no list; a named list may have brought several.
+fn only_value<'t>(test: &'t Test, reading: &mut Reading) -> Option<&'t Spanned<Scalar>> {
+    if let [value] = test.values.get_ref().as_slice() {
+        return Some(value);
+    }
+    let message = format!("`{}` takes one value", test.word.get_ref().as_str());
+    fault(reading, test.values.span(), message, "a list needs `in`");
+    None
+}
+
+fn places<T>(
+    test: &Test,
+    read: fn(&Spanned<String>, &mut Reading) -> Option<T>,
+    reading: &mut Reading,
+) -> Option<Vec<T>> {
+    let texts = texts_of(test, reading)?;
+    let places: Vec<_> = texts.get_ref().iter().map(|text| read(text, reading)).collect();
+    places.into_iter().collect()
+}

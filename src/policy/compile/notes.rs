@@ -1,0 +1,66 @@
+//! What is right but may surprise: rules stronger than their file, rules that are off, the brake.
+//!
+//! It never makes a file unusable. Invariant: everything here is a note.
+
+use crate::policy::schema::{File, List, Reading, Rule};
+use crate::policy::{Mode, Names};
+
+/// Methods that are judged; see also the methods that a client may ask beyond them under `default = "deny"`.
+const GOVERNED: &[&str] =
+    &["tools/call", "resources/read", "prompts/get", "sampling/createMessage", "elicitation/create"];
+
+/// Notes on modes that differ from what the first line of the file suggests.
+pub(super) fn about_modes(file: &File, reading: &mut Reading) {
+    let base = file.mode.as_ref().map_or(Mode::Shadow, |mode| *mode.get_ref());
+    if let Some(brake) = &file.max_mode
+        && *brake.get_ref() < base
+    {
+        let message =
+            format!("the brake is on: the file says {base}, nothing goes above {}", brake.get_ref());
+        reading.note_with(brake.span(), message, "remove `max_mode` to release it");
+    }
+    for rule in &file.rules {
+        about_rule(rule, base, reading);
+    }
+}
+
+fn about_rule(rule: &Rule, base: Mode, reading: &mut Reading) {
+    let name = rule
+        .id
+        .as_ref()
+        .map_or_else(|| format!("rule {}", rule.position), |id| format!("`{}`", id.get_ref()));
+    if let Some(mode) = &rule.mode {
+        if *mode.get_ref() == Mode::Off {
+            reading.note_with(
+                mode.span(),
+                format!("{name} is off: it is not evaluated"),
+                "shadow keeps the evidence",
+            );
+        } else if *mode.get_ref() > base {
+            let message = format!("{name} is in {}, stronger than the file's {base}", mode.get_ref());
+            reading.note_with(mode.span(), message, "this one acts while the rest of the file does not");
+        }
+    }
+    for (agent, mode) in rule.modes.iter().flat_map(toml::Spanned::get_ref) {
+        if *mode.get_ref() > base {
+            let message =
+                format!("{name} is in {} for `{agent}`, stronger than the file's {base}", mode.get_ref());
+            reading.note_with(mode.span(), message, "this one acts while the rest of the file does not");
+        }
+    }
+}
+
+/// A note on a rule whose methods are none that are judged.
+pub(super) fn about_methods(written: Option<&List<String>>, methods: &Names, reading: &mut Reading) {
+    let Some(written) = written else { return };
+    let covers = |method: &&str| {
+        (!methods.any_given
+            || methods.exact.iter().any(|exact| exact == method)
+            || methods.globs.is_match(method))
+            && !methods.except.is_match(method)
+    };
+    if !GOVERNED.iter().any(covers) {
+        let hint = format!("always judged: {}", GOVERNED.join(", "));
+        reading.note_with(written.span(), "these methods are judged only where `default` is `deny`", hint);
+    }
+}

@@ -1,0 +1,193 @@
+//! Whether a rule matches a call.
+//!
+//! Total: there is no error, only an answer that differs by polarity where something cannot be judged.
+//! Invariant: what is opaque tightens: it matches a restrictive rule, never satisfies an allow rule, and
+//! never exempts through `unless`.
+
+use globset::GlobSet;
+
+use super::pointer::{Selected, select};
+use super::predicate::{Judge, Outcome, Value};
+use super::{
+    Condition, Effect, Fact, Facts, Names, Pointer, Policy, Predicate, ResolvePath, Rule, Subject, Table,
+};
+use crate::call::Call;
+
+/// All that a rule can look at.
+pub(super) struct Scene<'a> {
+    /// The call.
+    pub(super) call: &'a Call<'a>,
+    /// Its name in NFC.
+    pub(super) name: &'a str,
+    /// Who calls.
+    pub(super) facts: &'a Facts,
+    /// Where paths lead.
+    pub(super) links: &'a dyn ResolvePath,
+    /// What is judged by.
+    pub(super) policy: &'a Policy,
+}
+
+/// Which way doubt goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Polarity {
+    /// A match tightens: one value that satisfies is enough, doubt counts as a match.
+    Restrictive,
+    /// A match loosens: every value must satisfy, doubt does not.
+    Permissive,
+}
+
+impl Polarity {
+    fn of(effect: Effect) -> Self {
+        if effect == Effect::Allow { Self::Permissive } else { Self::Restrictive }
+    }
+
+    fn reversed(self) -> Self {
+        match self {
+            Self::Restrictive => Self::Permissive,
+            Self::Permissive => Self::Restrictive,
+        }
+    }
+}
+
+/// Whether the rule matches. Its mode and its `servers` are not looked at: the stance has.
+pub(super) fn rule_matches(rule: &Rule, scene: &Scene<'_>) -> bool {
+    let polarity = Polarity::of(rule.effect);
+    let holds =
+        |table: &Table, polarity| table.iter().all(|condition| condition_holds(condition, polarity, scene));
+    rule.methods.contains(&scene.call.method)
+        && rule.tools.contains(scene.name)
+        && rule.when.as_ref().is_none_or(|table| holds(table, polarity))
+        && (rule.any.is_empty() || rule.any.iter().any(|table| holds(table, polarity)))
+        && !rule.unless.as_ref().is_some_and(|table| holds(table, polarity.reversed()))
+}
+
+impl Names {
+    /// Whether a name, in NFC, is in the list.
+    pub fn contains(&self, name: &str) -> bool {
+        // An empty set would still take the name apart before it says no.
+        let matches = |globs: &GlobSet| !globs.is_empty() && globs.is_match(name);
+        let given = !self.any_given || self.exact.iter().any(|exact| exact == name) || matches(&self.globs);
+        given && !matches(&self.except)
+    }
+}
+
+fn condition_holds(condition: &Condition, polarity: Polarity, scene: &Scene<'_>) -> bool {
+    match &condition.subject {
+        Subject::Arguments(pointers) => arguments_hold(pointers, &condition.tests, polarity, scene),
+        Subject::Fact(fact) if fact.is_claimed() && polarity == Polarity::Permissive => false,
+        Subject::Fact(fact) => fact_holds(*fact, &condition.tests, polarity, scene),
+    }
+}
+
+fn arguments_hold(pointers: &[Pointer], tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> bool {
+    let judge = Judge { polarity, scene };
+    let mut tally = Tally::default();
+    for pointer in pointers {
+        select(pointer, scene.call.arguments, scene.policy.max_judged, &mut |selected| match selected {
+            Selected::Value(json) => tally.count(judge.all(tests, &Value::Json(json))),
+            Selected::Leaf(json) => tally.count(judge.all(tests, &Value::Found(json))),
+            Selected::Name(name) => tally.count(judge.all(tests, &Value::Name(&name))),
+            Selected::Opaque => tally.count_opaque(),
+        });
+    }
+    tally.holds(tests, polarity)
+}
+
+/// A fact with several values: a person in several groups is in each of them, so one that satisfies is enough
+/// whatever the polarity; a tool with several risks has the worst of them, so the polarity decides.
+fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> bool {
+    let judge = Judge { polarity, scene };
+    let mut tally = Tally::default();
+    for value in fact_values(fact, scene) {
+        tally.count(judge.all(tests, &Value::Word(value)));
+    }
+    if fact == Fact::Group && tally.satisfied {
+        tally.not = false;
+        tally.opaque = false;
+    }
+    tally.holds(tests, polarity)
+}
+
+fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
+    let facts = scene.facts;
+    let one = |value: &'a Option<String>| value.as_deref().into_iter().collect();
+    let metadata = || scene.policy.tools.iter().filter(|tool| tool.tools.contains(scene.name));
+    match fact {
+        Fact::Agent => one(&facts.agent),
+        Fact::User => one(&facts.user),
+        Fact::Group => facts.groups.iter().map(String::as_str).collect(),
+        Fact::Repo => one(&facts.repo),
+        Fact::Client => one(&facts.client),
+        Fact::Environment => one(&facts.environment),
+        Fact::Server => one(&facts.server),
+        Fact::Root => one(&facts.root),
+        Fact::Risk => metadata().filter_map(|tool| tool.risk.as_deref()).collect(),
+        Fact::Action => metadata().filter_map(|tool| tool.action.as_deref()).collect(),
+        Fact::Resource => metadata().filter_map(|tool| tool.resource.as_deref()).collect(),
+    }
+}
+
+/// What the selected values came to.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)] // kinds of finding that occur in any combination
+struct Tally {
+    /// Some value is there to be seen.
+    seen: bool,
+    satisfied: bool,
+    not: bool,
+    opaque: bool,
+    /// Something is in the way of the pointer.
+    hidden: bool,
+}
+
+impl Tally {
+    fn count(&mut self, outcome: Outcome) {
+        self.seen = true;
+        match outcome {
+            Outcome::Satisfied => self.satisfied = true,
+            Outcome::Not => self.not = true,
+            Outcome::Opaque => self.opaque = true,
+        }
+    }
+
+    fn count_opaque(&mut self) {
+        self.hidden = true;
+        self.opaque = true;
+    }
+
+    /// `exists` is about the selection, the other predicates about its values; both must hold.
+    fn holds(self, tests: &[Predicate], polarity: Polarity) -> bool {
+        let exists = |test: &Predicate| match test {
+            Predicate::Exists(wanted) => Some(self.exists(*wanted, polarity)),
+            Predicate::Eq(_)
+            | Predicate::In(_)
+            | Predicate::Glob(_)
+            | Predicate::Matches(_)
+            | Predicate::Gt(_)
+            | Predicate::Ge(_)
+            | Predicate::Lt(_)
+            | Predicate::Le(_)
+            | Predicate::BytesGt(_)
+            | Predicate::PathUnder(_)
+            | Predicate::PathOutside(_)
+            | Predicate::PathGlob(_) => None,
+        };
+        let only_exists = tests.iter().all(|test| exists(test).is_some());
+        tests.iter().filter_map(exists).all(|held| held) && (only_exists || self.values_hold(polarity))
+    }
+
+    fn exists(self, wanted: bool, polarity: Polarity) -> bool {
+        match (self.seen, self.hidden) {
+            (true, _) => wanted,
+            (false, true) => polarity == Polarity::Restrictive,
+            (false, false) => !wanted,
+        }
+    }
+
+    fn values_hold(self, polarity: Polarity) -> bool {
+        match polarity {
+            Polarity::Restrictive => self.satisfied || self.opaque,
+            Polarity::Permissive => self.satisfied && !self.not && !self.opaque,
+        }
+    }
+}

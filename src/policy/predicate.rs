@@ -1,0 +1,245 @@
+//! One value against the predicates of a condition.
+//!
+//! It does not know how the value was found nor what follows from the answer. Invariant: a value of another
+//! type than the predicate speaks of is opaque, never "not": a server may convert it.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use super::matcher::{Polarity, Scene};
+use super::paths::{Places, Standing, guess};
+use super::{Base, Number, PathGlob, Predicate, Scalar};
+use crate::wire::{Json, JsonKind};
+
+/// What one value is to one predicate, or to all of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It satisfies.
+    Satisfied,
+    /// It does not.
+    Not,
+    /// It cannot be told.
+    Opaque,
+}
+
+/// What is judged.
+#[derive(Debug, Clone)]
+pub(super) enum Value<'v> {
+    /// A value that a pointer names.
+    Json(Json<'v>),
+    /// A leaf that a search came across. That its type is another one means little here: it is opaque only
+    /// where a conversion would satisfy.
+    Found(Json<'v>),
+    /// A member name that a search came across, in the same way.
+    Name(&'v str),
+    /// A fact.
+    Word(&'v str),
+}
+
+/// Judges values for one condition.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'a> {
+    /// Which way doubt goes: only paths with several places need it.
+    pub(super) polarity: Polarity,
+    /// For the facts and links that paths need.
+    pub(super) scene: &'a Scene<'a>,
+}
+
+/// A value as the predicates see it, decoded once.
+enum Seen<'v> {
+    Text(Cow<'v, str>),
+    /// A string over the limit, by its length.
+    Long(usize),
+    Number(&'v str),
+    Bool(bool),
+    /// Null and containers.
+    Other,
+}
+
+impl Outcome {
+    fn of(satisfied: bool) -> Self {
+        if satisfied { Self::Satisfied } else { Self::Not }
+    }
+}
+
+impl Judge<'_> {
+    /// The outcome of all predicates together; `exists` is not about values and always satisfied.
+    pub(super) fn all(self, tests: &[Predicate], value: &Value<'_>) -> Outcome {
+        let seen = self.see(value);
+        let mut all = Outcome::Satisfied;
+        for predicate in tests {
+            match self.one(predicate, value, &seen) {
+                Outcome::Satisfied => {}
+                Outcome::Not => return Outcome::Not,
+                Outcome::Opaque => all = Outcome::Opaque,
+            }
+        }
+        all
+    }
+
+    fn see<'v>(self, value: &'v Value<'v>) -> Seen<'v> {
+        match value {
+            Value::Word(word) | Value::Name(word) => self.text(Cow::Borrowed(word)),
+            Value::Json(json) | Value::Found(json) => match json.kind() {
+                JsonKind::String => json.as_str().map_or(Seen::Other, |text| self.text(text)),
+                JsonKind::Number => Seen::Number(json.text()),
+                JsonKind::Bool => Seen::Bool(json.text() == "true"),
+                JsonKind::Null | JsonKind::Object | JsonKind::Array => Seen::Other,
+            },
+        }
+    }
+
+    fn text(self, text: Cow<'_, str>) -> Seen<'_> {
+        if text.len() > self.scene.policy.max_judged { Seen::Long(text.len()) } else { Seen::Text(text) }
+    }
+
+    fn one(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Outcome {
+        let outcome = self.strict(predicate, value, seen);
+        match value {
+            Value::Found(_) | Value::Name(_) if outcome == Outcome::Opaque => {
+                self.converted(predicate, value, seen)
+            }
+            Value::Found(_) | Value::Name(_) | Value::Json(_) | Value::Word(_) => outcome,
+        }
+    }
+
+    fn strict(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Outcome {
+        match (predicate, seen) {
+            (Predicate::Exists(_), _) => Outcome::Satisfied,
+            (Predicate::BytesGt(limit), _) => Outcome::of(length(value, seen) as u64 > *limit),
+            (Predicate::Eq(scalar), _) => equals(scalar, seen),
+            (Predicate::In(scalars), _) => equals_any(scalars, seen),
+            (Predicate::Glob(globs), Seen::Text(text)) => Outcome::of(globs.is_match(text.as_ref())),
+            (Predicate::Matches(regexes), Seen::Text(text)) => Outcome::of(regexes.is_match(text)),
+            (Predicate::Gt(bound), Seen::Number(text)) => compares(text, *bound, Ordering::is_gt),
+            (Predicate::Ge(bound), Seen::Number(text)) => compares(text, *bound, Ordering::is_ge),
+            (Predicate::Lt(bound), Seen::Number(text)) => compares(text, *bound, Ordering::is_lt),
+            (Predicate::Le(bound), Seen::Number(text)) => compares(text, *bound, Ordering::is_le),
+            (Predicate::PathUnder(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Inside),
+            (Predicate::PathOutside(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Outside),
+            (Predicate::PathGlob(globs), Seen::Text(text)) => self.path_glob(text, globs),
+            (_, Seen::Text(_) | Seen::Long(_) | Seen::Number(_) | Seen::Bool(_) | Seen::Other) => {
+                Outcome::Opaque
+            }
+        }
+    }
+
+    /// A find of another type, read as a server might convert it.
+    fn converted(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Outcome {
+        let other = match (seen, value) {
+            (Seen::Long(_), _) => return Outcome::Opaque,
+            (Seen::Text(text), _) if is_path(predicate) => return self.guessed(predicate, value, text),
+            (_, Value::Found(json)) if is_path(predicate) => {
+                return self.guessed(predicate, value, json.text());
+            }
+            (Seen::Text(text), _) => match Json::from_text(text.trim()) {
+                Some(json) if json.kind() == JsonKind::Number => Seen::Number(json.text()),
+                Some(json) if json.kind() == JsonKind::Bool => Seen::Bool(json.text() == "true"),
+                Some(_) | None => return Outcome::Not,
+            },
+            (_, Value::Found(json)) => Seen::Text(Cow::Borrowed(json.text())),
+            (_, Value::Json(_) | Value::Name(_) | Value::Word(_)) => return Outcome::Opaque,
+        };
+        match self.strict(predicate, value, &other) {
+            Outcome::Satisfied => Outcome::Opaque,
+            Outcome::Not | Outcome::Opaque => Outcome::Not,
+        }
+    }
+
+    /// A find that is no plain path, read as the path that a server might take it for.
+    fn guessed(self, predicate: &Predicate, value: &Value<'_>, text: &str) -> Outcome {
+        let Some(place) = guess(text, self.scene.facts) else {
+            // What begins like a path and cannot be guessed leads anywhere.
+            return if text.starts_with('/') { Outcome::Opaque } else { Outcome::Not };
+        };
+        match self.strict(predicate, value, &Seen::Text(Cow::Owned(place))) {
+            Outcome::Satisfied | Outcome::Opaque => Outcome::Opaque,
+            Outcome::Not => Outcome::Not,
+        }
+    }
+
+    fn stands(self, text: &str, bases: &[Base], wanted: Standing) -> Outcome {
+        let Some(places) = Places::of(text, self.scene.links) else { return Outcome::Opaque };
+        self.together(places.standings(bases, self.scene.facts, self.scene.links).map(|standing| {
+            match standing {
+                Standing::Unknown => Outcome::Opaque,
+                Standing::Inside | Standing::Outside => Outcome::of(standing == wanted),
+            }
+        }))
+    }
+
+    fn path_glob(self, text: &str, globs: &[PathGlob]) -> Outcome {
+        let Some(places) = Places::of(text, self.scene.links) else { return Outcome::Opaque };
+        let matches = places.glob_matches(globs, self.scene.facts, self.scene.links);
+        self.together(matches.map(|hit| hit.map_or(Outcome::Opaque, Outcome::of)))
+    }
+
+    /// Several places of one path: one is enough to tighten, all are needed to loosen.
+    fn together(self, outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+        let weight = |outcome: &Outcome| match (outcome, self.polarity) {
+            (Outcome::Satisfied, Polarity::Restrictive) | (Outcome::Not, Polarity::Permissive) => 2,
+            (Outcome::Opaque, _) => 1,
+            (Outcome::Satisfied, Polarity::Permissive) | (Outcome::Not, Polarity::Restrictive) => 0,
+        };
+        outcomes.max_by_key(weight).unwrap_or(Outcome::Opaque)
+    }
+}
+
+fn is_path(predicate: &Predicate) -> bool {
+    matches!(predicate, Predicate::PathUnder(_) | Predicate::PathOutside(_) | Predicate::PathGlob(_))
+}
+
+/// UTF-8 length of a string, length of the JSON text of anything else. Bytes.
+fn length(value: &Value<'_>, seen: &Seen<'_>) -> usize {
+    match (seen, value) {
+        (Seen::Text(text), _) => text.len(),
+        (Seen::Long(length), _) => *length,
+        (Seen::Number(_) | Seen::Bool(_) | Seen::Other, Value::Json(json) | Value::Found(json)) => {
+            json.text().len()
+        }
+        (Seen::Number(_) | Seen::Bool(_) | Seen::Other, Value::Word(word) | Value::Name(word)) => word.len(),
+    }
+}
+
+fn equals_any(scalars: &[Scalar], seen: &Seen<'_>) -> Outcome {
+    let mut answer = Outcome::Opaque;
+    for scalar in scalars {
+        match equals(scalar, seen) {
+            Outcome::Satisfied => return Outcome::Satisfied,
+            Outcome::Not => answer = Outcome::Not,
+            Outcome::Opaque => {}
+        }
+    }
+    answer
+}
+
+fn equals(scalar: &Scalar, seen: &Seen<'_>) -> Outcome {
+    match (scalar, seen) {
+        (Scalar::String(wanted), Seen::Text(text)) => Outcome::of(wanted == text || nfc(wanted) == nfc(text)),
+        (Scalar::Number(wanted), Seen::Number(text)) => compares(text, *wanted, Ordering::is_eq),
+        (Scalar::Bool(wanted), Seen::Bool(value)) => Outcome::of(wanted == value),
+        (Scalar::String(_) | Scalar::Number(_) | Scalar::Bool(_), _) => Outcome::Opaque,
+    }
+}
+
+fn nfc(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
+
+fn compares(text: &str, bound: Number, wanted: fn(Ordering) -> bool) -> Outcome {
+    order(text, bound).map_or(Outcome::Opaque, |order| Outcome::of(wanted(order)))
+}
+
+/// How a JSON number stands to a bound. Integers exactly, others as the nearest double.
+#[allow(clippy::cast_precision_loss)] // a double is what servers read such a number as
+fn order(text: &str, bound: Number) -> Option<Ordering> {
+    let exact = text.parse::<i128>().ok();
+    match (exact, bound) {
+        (Some(value), Number::Integer(bound)) => Some(value.cmp(&i128::from(bound))),
+        (Some(value), Number::Float(bound)) => (value as f64).partial_cmp(&bound),
+        (None, Number::Integer(bound)) => text.parse::<f64>().ok()?.partial_cmp(&(bound as f64)),
+        (None, Number::Float(bound)) => text.parse::<f64>().ok()?.partial_cmp(&bound),
+    }
+}

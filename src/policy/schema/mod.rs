@@ -1,0 +1,191 @@
+//! `mcp.toml` as written: its policy part in typed, spanned structures, before anything is compiled.
+//!
+//! It refuses to judge meaning: globs, pointers and references between rules are checked by the compiler.
+//! Invariant: every value that comes out has the type its key asks for, and everything that did not is a
+//! fault with a place. The parts of the file that are not policy are read by the settings, with the same
+//! [`Section`].
+
+mod reading;
+mod rule;
+pub(crate) mod units;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings};
+
+pub(crate) use reading::{
+    List, Reading, Section, Word, did_you_mean, elements, file_words, only_strings, scalar, string,
+};
+pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
+
+/// Keys at the top of the file, for hints.
+pub(crate) const TOP_KEYS: &[&str] = &[
+    "version",
+    "mode",
+    "max_mode",
+    "fail_mode",
+    "default",
+    "block_response",
+    "self_protection",
+    "max_frame",
+    "max_judged",
+];
+
+/// No more syntax errors than this are shown: the first ones explain the rest.
+const MOST_SYNTAX_ERRORS: usize = 20;
+
+/// The policy part of a file.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    pub(crate) name: Option<Spanned<String>>,
+    pub(crate) mode: Option<Spanned<Mode>>,
+    pub(crate) max_mode: Option<Spanned<Mode>>,
+    pub(crate) fail_mode: Option<FailMode>,
+    pub(crate) default: Option<Effect>,
+    pub(crate) self_protection: Option<bool>,
+    pub(crate) max_judged: Option<u64>,
+    pub(crate) agents: BTreeMap<String, ModeSettings>,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) rules: Vec<Rule>,
+    /// Whether the file says anything about rules, if only `rule = []`.
+    pub(crate) rules_written: bool,
+}
+
+/// One `[[tool]]`.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    pub(crate) header: Range<usize>,
+    pub(crate) matches: Option<List<String>>,
+    pub(crate) action: Option<Spanned<String>>,
+    pub(crate) resource: Option<Spanned<String>>,
+    pub(crate) risk: Option<Spanned<String>>,
+}
+
+/// The document's tables and the syntax errors around them.
+pub(crate) fn parse(source: &str) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
+    let (document, mut found) = DeTable::parse_recoverable(source);
+    found.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    let (mut errors, mut lines) = (Vec::new(), BTreeSet::new());
+    for error in found {
+        let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
+        let error = Diagnostic::fault(error.span().unwrap_or(0..0), message);
+        // One per line: the others follow from the first.
+        if lines.insert(error.place(source).line) {
+            errors.push(error);
+        }
+        if errors.len() == MOST_SYNTAX_ERRORS {
+            break;
+        }
+    }
+    (document, errors)
+}
+
+/// Reads what is policy at the top of the file; the caller takes the other keys and finishes the section.
+pub(crate) fn file(top: &mut Section<'_>, reading: &mut Reading) -> File {
+    version(top, reading);
+    lists(top, reading);
+    let mut file = File {
+        mode: top.word("mode", reading),
+        max_mode: top.word("max_mode", reading),
+        fail_mode: top.word("fail_mode", reading).map(Spanned::into_inner),
+        default: top.word("default", reading).map(Spanned::into_inner),
+        self_protection: top.boolean("self_protection", reading).map(Spanned::into_inner),
+        max_judged: top.size("max_judged", reading).map(Spanned::into_inner),
+        rules_written: top.has("rule"),
+        ..File::default()
+    };
+    if let Some(mut policy) = top.table("policy", reading) {
+        file.name = policy.string("name", reading);
+        policy.finish(reading);
+    }
+    for (name, mut section) in top.named("agents", reading) {
+        let mut modes = mode_settings(&mut section, reading);
+        modes.max_mode = section.word("max_mode", reading).map(Spanned::into_inner);
+        section.finish(reading);
+        file.agents.insert(name.into_inner(), modes);
+    }
+    file.tools = top.tables("tool", "", reading).into_iter().map(|section| tool(section, reading)).collect();
+    let rules = top.tables("rule", "", reading).into_iter().enumerate();
+    file.rules = rules.map(|(index, section)| rule::rule(section, index + 1, reading)).collect();
+    file
+}
+
+/// The `mode` and `fail_mode` that an agent and a server may have.
+pub(crate) fn mode_settings(section: &mut Section<'_>, reading: &mut Reading) -> ModeSettings {
+    ModeSettings {
+        mode: section.word("mode", reading).map(Spanned::into_inner),
+        max_mode: None,
+        fail_mode: section.word("fail_mode", reading).map(Spanned::into_inner),
+    }
+}
+
+/// The hint for a key that a later version will know.
+pub(crate) fn later(key: &str) -> Option<String> {
+    const LATER: &[&str] = &[
+        "host",
+        "scheme",
+        "ip_in",
+        "shell_any",
+        "shell_only",
+        "sql_any",
+        "sql_only",
+        "rate",
+        "after",
+        "unless_after",
+        "time",
+        "label",
+        "include",
+        "closed",
+    ];
+    let is_later = LATER.contains(&key) || key.starts_with("claimed_");
+    is_later.then(|| format!("`{key}` is not in this version of callgate"))
+}
+
+fn version(top: &mut Section<'_>, reading: &mut Reading) {
+    let Some(node) = top.take("version") else {
+        reading.fault_with(0..0, "`version` is missing", "write `version = 1` at the top of the file");
+        return;
+    };
+    match node.get_ref().as_integer().map(|integer| (integer.as_str(), integer.radix())) {
+        Some(("1", _)) => {}
+        Some(_) => reading.fault_with(
+            node.span(),
+            "this version of callgate reads only `version = 1`",
+            "a newer file needs a newer callgate",
+        ),
+        None => reading.expected("the integer 1", node, "version"),
+    }
+}
+
+fn lists(top: &mut Section<'_>, reading: &mut Reading) {
+    let Some(section) = top.table("lists", reading) else { return };
+    for (name, node) in section.entries() {
+        let values = if let Some(array) = node.get_ref().as_array() {
+            elements(array, name.get_ref(), reading)
+        } else {
+            reading.expected("a list", node, name.get_ref());
+            None
+        };
+        reading.lists.insert((*name.get_ref()).to_owned(), values);
+    }
+}
+
+fn tool(mut section: Section<'_>, reading: &mut Reading) -> Tool {
+    if !section.has("match") {
+        let hint = "`match` says which tools it is about: `match = \"deploy*\"`";
+        reading.fault_with(section.span.clone(), format!("`match` is missing in {}", section.title), hint);
+    }
+    let tool = Tool {
+        header: section.span.clone(),
+        matches: section.strings("match", reading),
+        action: section.string("action", reading),
+        resource: section.string("resource", reading),
+        risk: section.string("risk", reading),
+    };
+    section.finish(reading);
+    tool
+}

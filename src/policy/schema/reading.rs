@@ -1,0 +1,422 @@
+//! Walking one TOML document: tables whose keys are taken one by one, and the diagnostics met on the way.
+//!
+//! It refuses to stop at the first fault. Invariant: a key that nobody took is reported as unknown, so a
+//! misspelt key can never be silently without effect.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use crate::policy::{Diagnostic, Effect, FailMode, Mode, Number, Scalar};
+
+/// A value of the document and its place.
+pub(crate) type Node<'a> = &'a Spanned<DeValue<'a>>;
+
+/// Values written as a list (or as one), and the place of the whole.
+pub(crate) type List<T> = Spanned<Vec<Spanned<T>>>;
+
+/// What is collected while a file is read.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// `[lists]`, as read; `None` for a list that was at fault itself.
+    pub(crate) lists: BTreeMap<String, Option<Vec<Spanned<Scalar>>>>,
+}
+
+impl Reading {
+    pub(crate) fn fault(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::fault(span, message));
+    }
+
+    pub(crate) fn fault_with(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.diagnostics.push(Diagnostic::fault(span, message).with_hint(hint));
+    }
+
+    pub(crate) fn note_with(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.diagnostics.push(Diagnostic::note(span, message).with_hint(hint));
+    }
+
+    /// A value of the wrong type. The value itself is never quoted: it may be a secret.
+    pub(crate) fn expected(&mut self, what: &str, node: Node<'_>, key: &str) {
+        let found = type_name(node.get_ref());
+        self.fault(node.span(), format!("`{key}` must be {what}, found {found}"));
+    }
+}
+
+/// A word of a fixed vocabulary.
+pub(crate) trait Word: Sized + Copy + 'static {
+    const WORDS: &'static [&'static str];
+    fn from_word(word: &str) -> Option<Self>;
+}
+
+macro_rules! word {
+    ($($type:ty),+) => { $(impl Word for $type {
+        const WORDS: &'static [&'static str] = <$type>::WORDS;
+        fn from_word(word: &str) -> Option<Self> { <$type>::from_word(word) }
+    })+ };
+}
+word!(Effect, Mode, FailMode);
+
+/// Gives a type its words, for files only.
+macro_rules! file_words {
+    ($type:ty { $($word:literal => $value:expr),+ $(,)? }) => {
+        impl $crate::policy::schema::Word for $type {
+            const WORDS: &'static [&'static str] = &[$($word),+];
+            fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some($value),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use file_words;
+
+/// One table of the file. Each key is taken at most once; [`Section::finish`] reports the rest.
+#[derive(Debug)]
+pub(crate) struct Section<'a> {
+    /// What people call it: `[audit]`, `[[rule]] 2`; empty for the top of the file.
+    pub(crate) title: String,
+    /// The place of its header.
+    pub(crate) span: Range<usize>,
+    entries: &'a DeTable<'a>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn new(title: impl Into<String>, span: Range<usize>, entries: &'a DeTable<'a>) -> Self {
+        Self { title: title.into(), span, entries, known: Vec::new() }
+    }
+
+    /// Every key with its value, for tables whose keys are names of the author's choice.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Spanned<&'a str>, Node<'a>)> + use<'a> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries.into_iter().map(|(key, node)| (Spanned::new(key.span(), key.get_ref().as_ref()), node))
+    }
+
+    /// Whether the key is there; does not take it.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// The place of a key that is there, of the header otherwise.
+    pub(crate) fn key_span(&self, key: &str) -> Range<usize> {
+        self.entries.get_key_value(key).map_or_else(|| self.span.clone(), |(key, _)| key.span())
+    }
+
+    /// Takes a key.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.known.push(key);
+        self.entries.get(key)
+    }
+
+    /// Takes a string that is not empty.
+    pub(crate) fn string(&mut self, key: &'static str, reading: &mut Reading) -> Option<Spanned<String>> {
+        let node = self.take(key)?;
+        let text = string(node, key, reading)?;
+        if text.get_ref().trim().is_empty() {
+            reading.fault(node.span(), format!("`{key}` is empty"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Takes a truth value.
+    pub(crate) fn boolean(&mut self, key: &'static str, reading: &mut Reading) -> Option<Spanned<bool>> {
+        let node = self.take(key)?;
+        let value = node.get_ref().as_bool();
+        if value.is_none() {
+            reading.expected("`true` or `false`", node, key);
+        }
+        value.map(|value| Spanned::new(node.span(), value))
+    }
+
+    /// Takes a word of a vocabulary.
+    pub(crate) fn word<T: Word>(&mut self, key: &'static str, reading: &mut Reading) -> Option<Spanned<T>> {
+        self.take(key).and_then(|node| word(node, key, reading))
+    }
+
+    /// Takes a duration; milliseconds.
+    pub(crate) fn duration(&mut self, key: &'static str, reading: &mut Reading) -> Option<Spanned<i64>> {
+        self.unit(key, "a duration such as `45s`, `10m`, `2h` or `90d`", super::units::duration_ms, reading)
+    }
+
+    /// Takes a size; bytes.
+    pub(crate) fn size(&mut self, key: &'static str, reading: &mut Reading) -> Option<Spanned<u64>> {
+        self.unit(key, "a size such as `512KiB`, `10MB` or `1GiB`", super::units::size_bytes, reading)
+    }
+
+    fn unit<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        parse: fn(&str) -> Option<T>,
+        reading: &mut Reading,
+    ) -> Option<Spanned<T>> {
+        let node = self.take(key)?;
+        let parsed = match node.get_ref() {
+            DeValue::String(text) => parse(text),
+            DeValue::Integer(integer) if integer.radix() == 10 => parse(integer.as_str()),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => None,
+        };
+        if parsed.is_none() {
+            reading.fault(node.span(), format!("`{key}` must be {what}"));
+        }
+        parsed.map(|value| Spanned::new(node.span(), value))
+    }
+
+    /// Takes a string, a list of strings, or `{ list = "name" }`.
+    pub(crate) fn strings(&mut self, key: &'static str, reading: &mut Reading) -> Option<List<String>> {
+        let node = self.take(key)?;
+        let values = scalars(node, key, reading)?;
+        only_strings(values, key, reading)
+    }
+
+    /// Takes a table.
+    pub(crate) fn table(&mut self, key: &'static str, reading: &mut Reading) -> Option<Section<'a>> {
+        let node = self.take(key)?;
+        table(node, key, format!("[{key}]"), reading)
+    }
+
+    /// Takes a table of tables, such as `[agents.KEY]`.
+    pub(crate) fn named(
+        &mut self,
+        key: &'static str,
+        reading: &mut Reading,
+    ) -> Vec<(Spanned<String>, Section<'a>)> {
+        let Some(outer) = self.table(key, reading) else { return Vec::new() };
+        let mut sections = Vec::new();
+        for (name, node) in outer.entries() {
+            if name.get_ref().trim().is_empty() {
+                reading.fault(name.span(), format!("a name in [{key}] is empty"));
+            } else if let Some(section) =
+                table(node, name.get_ref(), format!("[{key}.{}]", name.get_ref()), reading)
+            {
+                sections.push((Spanned::new(name.span(), (*name.get_ref()).to_owned()), section));
+            }
+        }
+        sections
+    }
+
+    /// Takes an array of tables; they are numbered from 1. `prefix` is what people call the table it is in.
+    pub(crate) fn tables(
+        &mut self,
+        key: &'static str,
+        prefix: &str,
+        reading: &mut Reading,
+    ) -> Vec<Section<'a>> {
+        let Some(node) = self.take(key) else { return Vec::new() };
+        let Some(array) = node.get_ref().as_array() else {
+            let hint = format!("write [[{prefix}{key}]] with double brackets");
+            let found = type_name(node.get_ref());
+            reading.fault_with(node.span(), format!("`{key}` must be a list of tables, found {found}"), hint);
+            return Vec::new();
+        };
+        let title = |index: usize| format!("[[{prefix}{key}]] {}", index + 1);
+        let numbered = array.iter().enumerate();
+        numbered.filter_map(|(index, node)| table(node, key, title(index), reading)).collect()
+    }
+
+    /// Reports every key that nobody took.
+    pub(crate) fn finish(self, reading: &mut Reading) {
+        for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref())) {
+            let place = if self.title.is_empty() { String::new() } else { format!(" in {}", self.title) };
+            let message = format!("unknown key `{}`{place}", key.get_ref());
+            match self.hint_for(key.get_ref()) {
+                Some(hint) => reading.fault_with(key.span(), message, hint),
+                None => reading.fault(key.span(), message),
+            }
+        }
+    }
+
+    fn hint_for(&self, key: &str) -> Option<String> {
+        if let Some(hint) = super::later(key) {
+            return Some(hint);
+        }
+        if !self.title.is_empty() && super::TOP_KEYS.contains(&key) {
+            return Some(format!("`{key}` belongs at the top of the file, above the first [table]"));
+        }
+        did_you_mean(key, self.known.iter().copied())
+            .or_else(|| Some(format!("keys here: {}", list_words(self.known.iter().copied()))))
+    }
+}
+
+/// A table, or a fault.
+pub(crate) fn table<'a>(
+    node: Node<'a>,
+    key: &str,
+    title: String,
+    reading: &mut Reading,
+) -> Option<Section<'a>> {
+    let entries = node.get_ref().as_table();
+    if entries.is_none() {
+        reading.expected("a table", node, key);
+    }
+    entries.map(|entries| Section::new(title, node.span(), entries))
+}
+
+/// A string, or a fault.
+pub(crate) fn string(node: Node<'_>, key: &str, reading: &mut Reading) -> Option<Spanned<String>> {
+    let text = node.get_ref().as_str();
+    if text.is_none() {
+        reading.expected("a string", node, key);
+    }
+    text.map(|text| Spanned::new(node.span(), text.to_owned()))
+}
+
+/// A word of a vocabulary, or a fault that lists the words.
+pub(crate) fn word<T: Word>(node: Node<'_>, key: &str, reading: &mut Reading) -> Option<Spanned<T>> {
+    let text = string(node, key, reading)?;
+    let word = T::from_word(text.get_ref());
+    if word.is_none() {
+        let message = format!("unknown word `{}` for `{key}`", text.get_ref());
+        let hint = match did_you_mean(text.get_ref(), T::WORDS.iter().copied()) {
+            Some(hint) => format!("{hint} (words: {})", list_words(T::WORDS.iter().copied())),
+            None => format!("words: {}", list_words(T::WORDS.iter().copied())),
+        };
+        reading.fault_with(node.span(), message, hint);
+    }
+    word.map(|word| Spanned::new(node.span(), word))
+}
+
+/// A scalar, a list of scalars, or `{ list = "name" }`.
+pub(crate) fn scalars(node: Node<'_>, key: &str, reading: &mut Reading) -> Option<List<Scalar>> {
+    match node.get_ref() {
+        DeValue::Array(array) => Some(Spanned::new(node.span(), elements(array, key, reading)?)),
+        DeValue::Table(_) => named_list(node, key, reading),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => {
+            let value = scalar(node, key, reading)?;
+            Some(Spanned::new(node.span(), vec![value]))
+        }
+    }
+}
+
+/// The scalars of an array; `None` when one of them is not a scalar.
+pub(crate) fn elements(
+    array: &DeArray<'_>,
+    key: &str,
+    reading: &mut Reading,
+) -> Option<Vec<Spanned<Scalar>>> {
+    // Every element is looked at, so that all faults show at once.
+    let values: Vec<_> = array.iter().map(|node| scalar(node, key, reading)).collect();
+    values.into_iter().collect()
+}
+
+/// A string, a finite number or a truth value.
+pub(crate) fn scalar(node: Node<'_>, key: &str, reading: &mut Reading) -> Option<Spanned<Scalar>> {
+    let value = match node.get_ref() {
+        DeValue::String(text) => Some(Scalar::String(text.clone().into_owned())),
+        DeValue::Boolean(value) => Some(Scalar::Bool(*value)),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .map(|integer| Scalar::Number(Number::Integer(integer))),
+        DeValue::Float(float) => float
+            .as_str()
+            .parse::<f64>()
+            .ok()
+            .filter(|float| float.is_finite())
+            .map(|float| Scalar::Number(Number::Float(float))),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            reading.expected("a string, a number or a truth value", node, key);
+            return None;
+        }
+    };
+    if value.is_none() {
+        reading.fault(node.span(), format!("the number for `{key}` does not fit"));
+    }
+    value.map(|value| Spanned::new(node.span(), value))
+}
+
+fn named_list(node: Node<'_>, key: &str, reading: &mut Reading) -> Option<List<Scalar>> {
+    let mut section = table(node, key, format!("`{key}`"), reading)?;
+    let name = section.string("list", reading);
+    let missing = !section.has("list");
+    section.finish(reading);
+    if missing {
+        reading.fault_with(
+            node.span(),
+            format!("`{key}` must be a value, a list or `{{ list = \"name\" }}`"),
+            "a named list stands in [lists]",
+        );
+    }
+    let name = name?;
+    let Some(values) = reading.lists.get(name.get_ref()) else {
+        let hint = did_you_mean(name.get_ref(), reading.lists.keys().map(String::as_str))
+            .unwrap_or_else(|| "define it in [lists]".to_owned());
+        reading.fault_with(name.span(), format!("no list is named `{}`", name.get_ref()), hint);
+        return None;
+    };
+    // Faults in an element point at the use: the list itself may be right for other uses.
+    let values = values.as_ref()?.iter();
+    Some(Spanned::new(name.span(), values.map(|v| Spanned::new(name.span(), v.get_ref().clone())).collect()))
+}
+
+/// The values as strings; a fault for each that is none.
+pub(crate) fn only_strings(values: List<Scalar>, key: &str, reading: &mut Reading) -> Option<List<String>> {
+    let whole = values.span();
+    let mut strings = Some(Vec::new());
+    for value in values.into_inner() {
+        let span = value.span();
+        let found = match value.into_inner() {
+            Scalar::String(text) => {
+                if let Some(strings) = &mut strings {
+                    strings.push(Spanned::new(span, text));
+                }
+                continue;
+            }
+            Scalar::Number(_) => "a number",
+            Scalar::Bool(_) => "a truth value",
+        };
+        reading.fault(span, format!("`{key}` takes strings, found {found}"));
+        strings = None;
+    }
+    strings.map(|strings| Spanned::new(whole, strings))
+}
+
+/// The nearest of some words, when it is near enough to be meant.
+pub(crate) fn did_you_mean<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<String> {
+    let near = words
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase()), candidate)
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
+        .min()?;
+    Some(format!("did you mean `{}`?", near.1))
+}
+
+/// `a, b, c`
+pub(crate) fn list_words<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a truth value",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,89 @@
+//! Which mode holds for whom: a policy reduced to one agent in front of one server.
+//!
+//! Computed once per session and revision; it never looks at a call. Invariant: a base mode of off leaves
+//! nothing that could act, whatever the rules say.
+
+use super::{Effect, FailMode, Mode, Policy, Rule};
+
+/// The modes of one revision as they hold for one agent and one server.
+///
+/// It belongs to the policy that made it: the indices of another revision mean other rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stance {
+    /// The mode of the default and of `callgate-self`: agent over server over file, under the ceilings.
+    pub base: Mode,
+    /// The mode of each rule, by its index; off disables the rule.
+    pub rules: Vec<Mode>,
+    /// The strongest mode of anything that could stop or warn about a call here.
+    pub strictest: Mode,
+    /// What happens to a call without a verdict.
+    pub fail_mode: FailMode,
+    server: String,
+    live: Vec<usize>,
+}
+
+impl Stance {
+    /// Whether nothing is evaluated at all.
+    pub fn is_off(&self) -> bool {
+        self.base == Mode::Off
+    }
+
+    /// Whether anything can take force here, so that frames must have one meaning.
+    pub fn is_strict(&self) -> bool {
+        self.strictest == Mode::Enforce
+    }
+
+    /// Whether a call can lead to a warning here.
+    pub fn can_warn(&self) -> bool {
+        self.strictest >= Mode::Warn
+    }
+
+    /// The server that it was made for.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Indices of the rules that are not off and cover the server, in file order.
+    pub(super) fn live(&self) -> &[usize] {
+        &self.live
+    }
+}
+
+impl Policy {
+    /// The modes that hold for this agent in front of this server.
+    ///
+    /// The most specific setting wins, for a rule: `modes` by agent, `mode` of the rule, agent, server, file.
+    /// Both ceilings then cap it.
+    pub fn stance(&self, agent: Option<&str>, server: &str) -> Stance {
+        let by_agent = agent.and_then(|key| self.agents.get(key)).copied().unwrap_or_default();
+        let by_server = self.servers.get(server).copied().unwrap_or_default();
+        let wanted = by_agent.mode.or(by_server.mode).unwrap_or(self.mode);
+        let capped =
+            |mode: Mode| [self.max_mode, by_agent.max_mode].into_iter().flatten().fold(mode, Mode::min);
+        let base = capped(wanted);
+        let rules: Vec<Mode> =
+            self.rules.iter().map(|rule| capped(own_mode(rule, agent).unwrap_or(wanted))).collect();
+        let live = self.live_rules(base, &rules, server);
+        let strictest = live
+            .iter()
+            .filter(|index| self.rules.get(**index).is_some_and(|rule| rule.effect > Effect::Allow))
+            .filter_map(|index| rules.get(*index))
+            .fold(base, |strictest, mode| strictest.max(*mode));
+        let fail_mode =
+            by_agent.fail_mode.or(by_server.fail_mode).or(self.fail_mode).unwrap_or(FailMode::Open);
+        Stance { base, rules, strictest, fail_mode, server: server.to_owned(), live }
+    }
+
+    fn live_rules(&self, base: Mode, modes: &[Mode], server: &str) -> Vec<usize> {
+        if base == Mode::Off {
+            return Vec::new();
+        }
+        let covers = |(rule, mode): (&Rule, &Mode)| *mode != Mode::Off && rule.servers.contains(server);
+        let numbered = self.rules.iter().zip(modes).enumerate();
+        numbered.filter(|(_, pair)| covers(*pair)).map(|(index, _)| index).collect()
+    }
+}
+
+fn own_mode(rule: &Rule, agent: Option<&str>) -> Option<Mode> {
+    agent.and_then(|key| rule.modes.get(key)).copied().or(rule.mode)
+}

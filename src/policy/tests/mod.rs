@@ -1,0 +1,8 @@
+//! Tests of the room as a whole; single parts are tested where they stand.
+
+mod cases;
+mod places;
+mod properties;
+mod sample;
+mod values;
+mod verdicts;

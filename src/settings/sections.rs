@@ -1,0 +1,277 @@
+//! The sections of `mcp.toml` that are not policy.
+//!
+//! It refuses relative paths, which would mean another place in each host, and never quotes what stands under
+//! `env` or `headers_env`. Invariant: a server has exactly one of `command` and `url`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use toml::Spanned;
+
+use super::{
+    Audit, BlockResponse, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings,
+};
+use crate::policy::ModeSettings;
+use crate::policy::schema::{self, Reading, Section, file_words};
+
+file_words!(BlockResponse {
+    "error" => BlockResponse::Error,
+    "tool_result" => BlockResponse::ToolResult,
+});
+file_words!(KeepArguments {
+    "full" => KeepArguments::Full,
+    "redacted" => KeepArguments::Redacted,
+    "keys" => KeepArguments::Keys,
+    "none" => KeepArguments::None,
+});
+file_words!(Durability {
+    "normal" => Durability::Normal,
+    "strict" => Durability::Strict,
+});
+
+/// Words that are read for a later version.
+#[derive(Debug, Clone, Copy)]
+enum Transport {
+    Http,
+    Sse,
+}
+file_words!(Transport {
+    "http" => Transport::Http,
+    "sse" => Transport::Sse,
+});
+
+#[derive(Debug, Clone, Copy)]
+enum OnTimeout {
+    Deny,
+    Allow,
+}
+file_words!(OnTimeout {
+    "deny" => OnTimeout::Deny,
+    "allow" => OnTimeout::Allow,
+});
+
+#[derive(Debug, Clone, Copy)]
+enum Confirm {
+    None,
+    Tty,
+}
+file_words!(Confirm {
+    "none" => Confirm::None,
+    "tty" => Confirm::Tty,
+});
+
+/// Reads the settings, and the modes of the servers, which are policy.
+pub(super) fn settings(
+    top: &mut Section<'_>,
+    environment: &Environment,
+    reading: &mut Reading,
+) -> (Settings, BTreeMap<String, ModeSettings>) {
+    let block_response = value(top.word("block_response", reading)).unwrap_or_default();
+    let max_frame = value(top.size("max_frame", reading));
+    let identity = top.table("identity", reading).map(|section| identity(section, environment, reading));
+    let audit = top.table("audit", reading).map(|section| audit(section, environment, reading));
+    if let Some(section) = top.table("approval", reading) {
+        approval(section, reading);
+    }
+    let (mut servers, mut modes) = (BTreeMap::new(), BTreeMap::new());
+    for (name, mut section) in top.named("servers", reading) {
+        modes.insert(name.get_ref().clone(), schema::mode_settings(&mut section, reading));
+        servers.extend(server(section, environment, reading).map(|server| (name.into_inner(), server)));
+    }
+    modes.retain(|_, modes| *modes != ModeSettings::default());
+    let settings = Settings {
+        identity: identity.unwrap_or_default(),
+        servers,
+        audit: audit.unwrap_or_default(),
+        block_response,
+        max_frame: max_frame.map_or(MAX_FRAME, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+    };
+    (settings, modes)
+}
+
+fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {
+    spanned.map(Spanned::into_inner)
+}
+
+fn identity(mut section: Section<'_>, environment: &Environment, reading: &mut Reading) -> Identity {
+    let groups = section.strings("groups", reading).map(Spanned::into_inner).unwrap_or_default();
+    let root_span = section.key_span("root");
+    let identity = Identity {
+        agent: value(section.string("agent", reading)),
+        groups: groups.into_iter().map(Spanned::into_inner).collect(),
+        environment: value(section.string("environment", reading)),
+        root: absolute(section.string("root", reading), "root", environment, reading),
+    };
+    let root = identity.root.as_deref().map(|root| root.trim_end_matches('/'));
+    if root.is_some_and(|root| root.is_empty() || environment.home.as_deref() == Some(root)) {
+        let hint = "name the project's folder; until then rules that restrict by `{root}` match every path";
+        reading.note_with(root_span, "this `root` is too wide to tell inside from outside", hint);
+    }
+    section.finish(reading);
+    identity
+}
+
+fn audit(mut section: Section<'_>, environment: &Environment, reading: &mut Reading) -> Audit {
+    let default = Audit::default();
+    let audit = Audit {
+        path: absolute(section.string("path", reading), "path", environment, reading).map(PathBuf::from),
+        arguments: value(section.word("arguments", reading)).unwrap_or_default(),
+        retention_ms: value(section.duration("retention", reading)).unwrap_or(default.retention_ms),
+        max_bytes: value(section.size("max_bytes", reading)).unwrap_or(default.max_bytes),
+        durability: value(section.word("durability", reading)).unwrap_or_default(),
+    };
+    section.finish(reading);
+    audit
+}
+
+/// Checked now, used by a later version.
+fn approval(mut section: Section<'_>, reading: &mut Reading) {
+    section.duration("timeout", reading);
+    section.duration("patience", reading);
+    section.word::<OnTimeout>("on_timeout", reading);
+    section.word::<Confirm>("confirm", reading);
+    let hint = "until then a call that needs approval is refused at once where that is enforced";
+    reading.note_with(section.span.clone(), "approvals by people take effect in a later version", hint);
+    section.finish(reading);
+}
+
+fn server(mut section: Section<'_>, environment: &Environment, reading: &mut Reading) -> Option<Server> {
+    let title = section.title.clone();
+    let command = section.string("command", reading);
+    let url = section.string("url", reading);
+    let local = local(&mut section, environment, reading);
+    section.word::<Transport>("transport", reading);
+    headers(&mut section, reading);
+    let span = section.span.clone();
+    let (has_command, has_url) = (section.has("command"), section.has("url"));
+    let misplaced: &[&str] = match (has_command, has_url) {
+        (true, true) => {
+            let message = format!("{title} has both `command` and `url`");
+            reading.fault_with(
+                section.key_span("url"),
+                message,
+                "a server is started or connected to, not both",
+            );
+            &[]
+        }
+        (false, false) => {
+            let hint = "`command` starts a server, `url` connects to one";
+            reading.fault_with(span.clone(), format!("`command` is missing in {title}"), hint);
+            &[]
+        }
+        (true, false) => &["transport", "headers_env"],
+        (false, true) => &["args", "env", "cwd"],
+    };
+    for key in misplaced.iter().filter(|key| section.has(key)) {
+        let other = if has_url { "command" } else { "url" };
+        reading.fault(section.key_span(key), format!("`{key}` only goes with `{other}`"));
+    }
+    section.finish(reading);
+    match (command, url) {
+        (Some(command), None) => Some(local.into_child(command.into_inner())),
+        (None, Some(url)) => remote(&url, span, reading),
+        _ => None,
+    }
+}
+
+#[derive(Debug, Default)]
+struct Local {
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    cwd: Option<PathBuf>,
+}
+
+impl Local {
+    fn into_child(self, command: String) -> Server {
+        Server::Child { command, args: self.args, env: self.env, cwd: self.cwd }
+    }
+}
+
+fn local(section: &mut Section<'_>, environment: &Environment, reading: &mut Reading) -> Local {
+    let args = section.strings("args", reading).map(Spanned::into_inner).unwrap_or_default();
+    Local {
+        args: args.into_iter().map(Spanned::into_inner).collect(),
+        env: variables(section, "env", reading),
+        cwd: absolute(section.string("cwd", reading), "cwd", environment, reading).map(PathBuf::from),
+    }
+}
+
+/// A table of strings. Its values are secrets more often than not.
+fn variables(
+    section: &mut Section<'_>,
+    key: &'static str,
+    reading: &mut Reading,
+) -> BTreeMap<String, String> {
+    let Some(table) = section.table(key, reading) else { return BTreeMap::new() };
+    let mut variables = BTreeMap::new();
+    for (name, node) in table.entries() {
+        if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) {
+            reading.fault(name.span(), format!("a name in `{key}` is empty or holds `=`"));
+        }
+        if let Some(text) = schema::string(node, name.get_ref(), reading) {
+            variables.insert((*name.get_ref()).to_owned(), text.into_inner());
+        }
+    }
+    variables
+}
+
+/// Each header is given by the name of an environment variable, so that no secret stands in the file.
+fn headers(section: &mut Section<'_>, reading: &mut Reading) {
+    let span = section.key_span("headers_env");
+    for (header, variable) in variables(section, "headers_env", reading) {
+        let is_name = !variable.is_empty() && variable.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name {
+            let message = format!("`{header}` must name an environment variable");
+            let hint = "`headers_env = { Authorization = \"MY_TOKEN\" }` sends what MY_TOKEN holds";
+            reading.fault_with(span.clone(), message, hint);
+        }
+    }
+}
+
+fn remote(url: &Spanned<String>, header: std::ops::Range<usize>, reading: &mut Reading) -> Option<Server> {
+    let text = url.get_ref();
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    if host.is_none_or(str::is_empty) || text.contains(char::is_whitespace) {
+        reading.fault_with(
+            url.span(),
+            "`url` is not an http or https address",
+            "`https://tickets.example/mcp`",
+        );
+        return None;
+    }
+    if host.is_some_and(|host| host.contains('@')) {
+        let hint = "send a header from the environment: `headers_env`";
+        reading.fault_with(url.span(), "`url` holds credentials", hint);
+        return None;
+    }
+    let hint = "this version starts local servers (`command`)";
+    reading.note_with(header, "remote servers are read and checked, but not served yet", hint);
+    Some(Server::Remote { url: text.clone() })
+}
+
+/// An absolute path, `~/` standing for the home folder.
+fn absolute(
+    path: Option<Spanned<String>>,
+    key: &str,
+    environment: &Environment,
+    reading: &mut Reading,
+) -> Option<String> {
+    let path = path?;
+    let text = path.get_ref().as_str();
+    if text.starts_with('/') {
+        return Some(path.into_inner());
+    }
+    match (text.strip_prefix("~/"), &environment.home) {
+        (Some(below), Some(home)) => Some(format!("{}/{below}", home.trim_end_matches('/'))),
+        (Some(_), None) => {
+            reading.fault(path.span(), format!("`{key}` begins with `~`, but the home folder is not known"));
+            None
+        }
+        (None, _) => {
+            let hint = "each host starts callgate in another folder, so write the path from `/` or from `~/`";
+            reading.fault_with(path.span(), format!("`{key}` must be an absolute path"), hint);
+            None
+        }
+    }
+}

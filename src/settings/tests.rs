@@ -1,0 +1,202 @@
+//! Whole files, read: the shipped example, the fixtures, and whatever a generator makes up.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::{Effect, Mode, Place};
+
+fn environment() -> Environment {
+    Environment { home: Some("/home/me".to_owned()), ..Environment::default() }
+}
+
+fn config(source: &str) -> Config {
+    match read(source, &environment()) {
+        Ok(read) => read.config,
+        Err(diagnostics) => panic!("{}", rendered(&diagnostics, source)),
+    }
+}
+
+fn rendered(diagnostics: &[Diagnostic], source: &str) -> String {
+    diagnostics.iter().fold(String::new(), |mut out, diagnostic| {
+        let _ = writeln!(out, "{}", diagnostic.render("mcp.toml", source));
+        out
+    })
+}
+
+fn fixtures(kind: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/policies").join(kind);
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn the_shipped_example_has_no_fault_and_says_what_it_shows() {
+    let config = config(include_str!("../../mcp.toml.example"));
+    assert_eq!(config.policy.rules.len(), 4);
+    assert_eq!(config.settings.identity.root.as_deref(), Some("/home/me/app"));
+    assert_eq!(config.policy.rules[2].overrides, [1]);
+}
+
+#[test]
+fn every_valid_fixture_is_read() {
+    for path in fixtures("valid") {
+        let source = fs::read_to_string(&path).unwrap();
+        if let Err(diagnostics) = read(&source, &environment()) {
+            panic!("{}\n{}", path.display(), rendered(&diagnostics, &source));
+        }
+    }
+}
+
+#[test]
+fn every_invalid_fixture_shows_all_its_faults() {
+    for path in fixtures("invalid") {
+        let source = fs::read_to_string(&path).unwrap();
+        let diagnostics = read(&source, &environment()).expect_err(&path.display().to_string());
+        let (found, expected) = (rendered(&diagnostics, &source), path.with_extension("stderr"));
+        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+            fs::write(&expected, &found).unwrap();
+        }
+        assert_eq!(found, fs::read_to_string(&expected).unwrap_or_default(), "{}", path.display());
+    }
+}
+
+#[test]
+fn ten_faults_of_one_file_show_at_once() {
+    let source = include_str!("../../fixtures/policies/invalid/ten-faults.toml");
+    let faults = read(source, &environment()).unwrap_err();
+    assert!(faults.len() >= 10, "{}", faults.len());
+    let places: Vec<Place> = faults.iter().map(|fault| fault.place(source)).collect();
+    assert!(places.is_sorted());
+}
+
+#[test]
+fn a_file_says_what_it_says() {
+    let config = config(include_str!("../../fixtures/policies/valid/agents-and-servers.toml"));
+    let policy = &config.policy;
+    assert_eq!(
+        (policy.mode, policy.max_mode, policy.default),
+        (Mode::Shadow, Some(Mode::Enforce), Effect::Allow)
+    );
+    assert_eq!(policy.agents["ci-bot"].fail_mode, Some(FailMode::Closed));
+    assert_eq!(policy.agents["new hire"].max_mode, Some(Mode::Warn));
+    assert_eq!(policy.servers["db"].mode, Some(Mode::Warn));
+    assert_eq!(policy.servers["notes"].fail_mode, Some(FailMode::Error));
+    let rule = &policy.rules[0];
+    assert_eq!((rule.effect, rule.position, &*rule.id), (Effect::RequireApproval, 1, "prod-is-read-only"));
+    assert_eq!(rule.modes["new hire"], Mode::Warn);
+    assert_eq!(rule.methods.exact, ["tools/call"]);
+    assert!(rule.tools.globs.is_match("execute_sql"));
+    assert_eq!(rule.unless.as_ref().map(Vec::len), Some(2));
+    assert_eq!(config.settings.identity.root.as_deref(), Some("/srv/app"));
+    let Server::Child { command, env, .. } = &config.settings.servers["db"] else { panic!("not a child") };
+    assert_eq!((command.as_str(), env["PGHOST"].as_str()), ("/usr/local/bin/db-mcp", "localhost"));
+}
+
+#[test]
+fn an_example_is_placed_and_its_arguments_are_json() {
+    let config = config(include_str!("../../fixtures/policies/valid/unicode.toml"));
+    let example = &config.policy.rules[0].examples[0];
+    assert_eq!(example.line, 12);
+    let expected = r#"{"ganz":true,"ordner":"grüße","teile":["a",{"b":1.5}],"tiefe":3}"#;
+    assert_eq!(example.arguments.as_deref(), Some(expected));
+}
+
+#[test]
+fn settings_are_read_with_their_units() {
+    let settings = config(include_str!("../../fixtures/policies/valid/everything-kept.toml")).settings;
+    let audit = &settings.audit;
+    assert_eq!(audit.path.as_deref(), Some(Path::new("/home/me/audit/callgate.db")));
+    assert_eq!((audit.retention_ms, audit.max_bytes), (14 * 86_400_000, 10_000_000_000));
+    assert_eq!((audit.arguments, audit.durability), (KeepArguments::Full, Durability::Strict));
+    assert_eq!((settings.block_response, settings.max_frame), (BlockResponse::ToolResult, 8 << 20));
+}
+
+#[test]
+fn the_environment_only_tightens_and_only_where_the_file_is_silent() {
+    let with = |source: &str, fail_mode| {
+        let environment = Environment { fail_mode: Some(fail_mode), ..Environment::default() };
+        read(source, &environment).unwrap().config.policy.fail_mode
+    };
+    assert_eq!(with("version = 1", FailMode::Closed), Some(FailMode::Closed));
+    assert_eq!(with("version = 1", FailMode::Open), None);
+    assert_eq!(with("version = 1\nfail_mode = \"open\"", FailMode::Closed), Some(FailMode::Open));
+    let builtin =
+        Config::builtin(&Environment { fail_mode: Some(FailMode::Error), ..Environment::default() });
+    assert_eq!((builtin.policy.mode, builtin.policy.fail_mode), (Mode::Shadow, Some(FailMode::Error)));
+    assert_eq!(&*builtin.policy.revision, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+#[test]
+fn a_file_that_loses_its_rules_must_say_so() {
+    let some = config("version = 1\n[[rule]]\naction = \"deny\"\n");
+    let none = config("version = 1");
+    let meant = config("version = 1\nrule = []");
+    assert!(suddenly_rule_less(&some, &none));
+    assert!(!suddenly_rule_less(&some, &meant) && !suddenly_rule_less(&none, &none));
+    assert!(is_blank("") && is_blank("\n  # nothing\r\n\t") && !is_blank("version = 1"));
+}
+
+#[test]
+fn notes_point_out_what_may_surprise() {
+    let source = "version = 1\nmode = \"warn\"\nmax_mode = \"shadow\"\n[[rule]]\nmode = \"enforce\"\nmodes = { ci = \"enforce\" }\naction = \"deny\"\n\
+                  [[rule]]\nmode = \"off\"\nmethods = \"tools/list\"\naction = \"deny\"\n[[tool]]\nmatch = \"x\"\n[approval]\n\
+                  [servers.a]\nurl = \"https://a.example\"\n";
+    let notes = read(source, &environment()).unwrap().notes;
+    let lines: Vec<usize> = notes.iter().map(|note| note.place(source).line).collect();
+    assert_eq!(lines, [3, 5, 6, 9, 10, 12, 14, 15], "{}", rendered(&notes, source));
+    assert!(notes.iter().all(|note| note.severity == Severity::Note));
+}
+
+#[test]
+fn deep_and_long_files_are_refused_or_read_but_never_too_much() {
+    let deep = format!("version = 1\na = {}", "[".repeat(50_000));
+    let dotted = format!("version = 1\n{}a = 1", "a.".repeat(20_000));
+    let wide = "x = [\n".repeat(5_000);
+    let glob = format!("version = 1\n[[rule]]\ntools = \"{}\"\naction = \"deny\"", "?".repeat(1 << 20));
+    for source in [deep, dotted, wide, glob] {
+        assert!(read(&source, &environment()).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_fail_otherwise_than_with_diagnostics(source in "\\PC{0,200}") {
+        check_text(&source)?;
+    }
+
+    #[test]
+    fn no_mutilated_file_does_either(file in 0usize..64, cut in 0usize..2000, paste in 0usize..2000, with in "[\\[\\]{}=\"'#.,\n\ta-z0-9é]{0,8}") {
+        let files: Vec<PathBuf> = fixtures("valid").into_iter().chain(fixtures("invalid")).collect();
+        let mut source = fs::read_to_string(&files[file % files.len()]).unwrap();
+        let near = |source: &str, at: usize| (0..=at % (source.len() + 1)).rev().find(|at| source.is_char_boundary(*at));
+        let at = near(&source, paste).unwrap();
+        source.insert_str(at, &with);
+        let cut = near(&source, cut).unwrap();
+        check_text(&source[cut..])?;
+        check_text(&source[..cut])?;
+    }
+}
+
+/// Reads it; faults must be there if it fails, and every diagnostic can be shown.
+fn check_text(source: &str) -> Result<(), TestCaseError> {
+    let diagnostics = match read(source, &environment()) {
+        Ok(read) => read.notes,
+        Err(faults) => {
+            prop_assert!(!faults.is_empty());
+            faults
+        }
+    };
+    for diagnostic in diagnostics {
+        prop_assert!(diagnostic.span.end <= source.len() && diagnostic.span.start <= diagnostic.span.end);
+        prop_assert!(!diagnostic.render("mcp.toml", source).is_empty());
+    }
+    Ok(())
+}
