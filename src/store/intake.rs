@@ -7,12 +7,13 @@ use std::sync::Arc;
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 
-use super::redaction::{Keep, Redactor, shown}; // SEAM: policy::redact and wire::text
 use crate::clock;
+use crate::policy::{Keep, Redactor};
 use crate::record::{
     Assignment, CallRecord, Completion, Gap, MatchRecord, Notice, PolicySource, Record, SessionInfo,
 };
 use crate::settings::KeepArguments;
+use crate::wire::shown;
 
 /// What waits to be written, in order.
 #[derive(Debug)]

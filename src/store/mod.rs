@@ -16,7 +16,6 @@ mod ledger;
 mod prune;
 mod queue;
 mod reader;
-mod redaction;
 mod row;
 mod schema;
 mod writer;
@@ -37,7 +36,7 @@ pub use chain::{ChainFault, Verification};
 pub use error::{NotNow, StoreError};
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
-pub use row::AuditRow;
+pub use row::{AuditRow, JsonText};
 
 use crate::clock;
 use crate::record::{Assignment, PolicySource, Record, SessionInfo};
@@ -184,7 +183,9 @@ impl Store {
         begin(connection)?;
         ledger.fill(&shared.queue, TAKEN_ALONG);
         let mark = ledger.pending();
-        records.iter().for_each(|record| ledger.add(record));
+        for record in records {
+            ledger.add(record);
+        }
         let written = ledger.pending();
         if let Err(error) = ledger.commit(connection, &shared.queue) {
             ledger.forget(mark);

@@ -246,7 +246,7 @@ impl Queue {
         let mut inner = self.lock();
         while !inner.has_work() {
             inner.sleeper = Sleeper::Asleep;
-            let (woken, timed_out) = self.sleep(inner, idle.unwrap_or(Duration::from_secs(3_600)));
+            let (woken, timed_out) = self.sleep(inner, idle.unwrap_or(Duration::from_hours(1)));
             inner = woken;
             inner.sleeper = Sleeper::Awake;
             if timed_out && idle.is_some() && !inner.has_work() {

@@ -35,8 +35,7 @@ pub struct AuditRow {
     /// The tool, prompt or URI.
     pub tool: Option<String>,
     /// JSON text, redacted.
-    #[serde(serialize_with = "as_json")]
-    pub arguments: Option<String>,
+    pub arguments: Option<JsonText>,
     /// What the policy said.
     pub verdict: Option<String>,
     /// The mode of the row's rule.
@@ -46,8 +45,7 @@ pub struct AuditRow {
     /// The rule that gives the verdict.
     pub rule: Option<String>,
     /// JSON text: every match.
-    #[serde(serialize_with = "as_json")]
-    pub matched: Option<String>,
+    pub matched: Option<JsonText>,
     /// The reason string.
     pub reason: Option<String>,
     /// The revision of the policy.
@@ -87,12 +85,12 @@ impl TryFrom<&Row<'_>> for AuditRow {
             server: row.get(9)?,
             method: row.get(10)?,
             tool: row.get(11)?,
-            arguments: row.get(12)?,
+            arguments: row.get::<_, Option<_>>(12)?.map(JsonText),
             verdict: row.get(13)?,
             mode: row.get(14)?,
             outcome: row.get(15)?,
             rule: row.get(16)?,
-            matched: row.get(17)?,
+            matched: row.get::<_, Option<_>>(17)?.map(JsonText),
             reason: row.get(18)?,
             policy: row.get(19)?,
             tool_call_id: row.get(20)?,
@@ -104,11 +102,22 @@ impl TryFrom<&Row<'_>> for AuditRow {
     }
 }
 
-/// The value itself where the text is JSON, else the text.
-fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    let raw = text.as_deref().map(serde_json::from_str::<&RawValue>);
-    match raw {
-        Some(Ok(raw)) => raw.serialize(serializer),
-        Some(Err(_)) | None => text.serialize(serializer),
+/// Text that the store keeps as JSON: written out as the value itself, or as text where it is none after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonText(String);
+
+impl JsonText {
+    /// The text as it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for JsonText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serde_json::from_str::<&RawValue>(&self.0) {
+            Ok(raw) => raw.serialize(serializer),
+            Err(_) => self.0.serialize(serializer),
+        }
     }
 }

@@ -457,7 +457,7 @@ fn a_secret_reaches_no_byte_of_the_file_or_its_log() {
     }
     assert!(bytes > 4_096);
     let row = rows(&path).remove(0);
-    assert!(row.arguments.unwrap().contains("/tmp/a"));
+    assert!(row.arguments.unwrap().as_str().contains("/tmp/a"));
     finish(store);
 }
 
@@ -530,7 +530,9 @@ fn tampered(tamper: &str) -> Vec<ChainFault> {
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
-    triggers.iter().for_each(|name| connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
+    for name in triggers {
+        connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
     connection.execute_batch("PRAGMA foreign_keys = off").unwrap();
     connection.execute_batch(tamper).unwrap();
     Reader::open(&path).unwrap().verify().unwrap().faults

@@ -123,7 +123,10 @@ fn round(shared: &Shared, connection: &Connection) -> Round {
     // Who is answered may want the ledger at once.
     drop(guard);
     for one in urgent {
-        let answer = done.as_ref().map(|()| ()).map_err(|error| StoreError::Unavailable(error.to_string()));
+        let answer = match &done {
+            Ok(()) => Ok(()),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        };
         let _ = one.done.send(answer);
     }
     match done {

@@ -160,7 +160,7 @@ fn printable_name(name: &Spanned<String>, what: &str, reading: &mut Reading) -> 
         format!("{what} is longer than {LONGEST_NAME} characters")
     } else if text.trim() != text {
         format!("{what} begins or ends with a space")
-    } else if crate::wire::text::has_invisible(&text) {
+    } else if crate::wire::has_invisible(&text) {
         format!("{what} holds a control or invisible character")
     } else {
         return Some(text);

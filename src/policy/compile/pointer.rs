@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::fault;
 use crate::policy::schema::Reading;
 use crate::policy::{Pointer, Segment};
-use crate::wire::text::fold;
+use crate::wire::fold;
 
 const BETWEEN: &str = " | ";
 
