@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Effect, Mode, Place};
+use crate::policy::{Effect, Facts, Mode, Place, run_examples};
 
 fn environment() -> Environment {
     Environment { home: Some("/home/me".to_owned()), ..Environment::default() }
@@ -107,6 +107,39 @@ fn an_example_is_placed_and_its_arguments_are_json() {
     assert_eq!(example.line, 12);
     let expected = r#"{"ganz":true,"ordner":"grüße","teile":["a",{"b":1.5}],"tiefe":3}"#;
     assert_eq!(example.arguments.as_deref(), Some(expected));
+}
+
+#[test]
+fn the_examples_of_every_valid_fixture_and_of_the_shipped_file_hold() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp.toml.example");
+    let mut count = 0;
+    for path in fixtures("valid").into_iter().chain([example]) {
+        let config = config(&fs::read_to_string(&path).unwrap());
+        let facts = Facts { home: Some("/home/me".to_owned()), ..Facts::default() };
+        for tried in run_examples(&config.policy, &facts) {
+            assert!(tried.passed(), "{}:{}: {:?}", path.display(), tried.example.line, tried.verdict);
+            count += 1;
+        }
+    }
+    assert!(count >= 30, "{count}");
+}
+
+#[test]
+fn an_example_that_does_not_hold_says_so_whatever_the_mode() {
+    for mode in ["off", "shadow", "warn", "enforce"] {
+        let source = format!(
+            "version = 1\nmode = \"{mode}\"\n[[tool]]\nmatch = \"a\"\nrisk = \"low\"\n\
+             [[rule]]\nwhen = {{ risk = \"high\", group = \"x\" }}\naction = \"deny\"\n\
+             [[rule.test]]\ntool = \"a\"\nexpect = \"deny\"\n\
+             [[rule.test]]\ntool = \"a\"\nfacts = {{ risk = \"high\", group = [\"x\"] }}\nexpect = \"deny\"\n"
+        );
+        let config = config(&source);
+        let passed: Vec<bool> = run_examples(&config.policy, &Facts::default())
+            .iter()
+            .map(crate::policy::Tried::passed)
+            .collect();
+        assert_eq!(passed, [false, true], "{mode}");
+    }
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! The tests that rules carry: each is a call, and the verdict that the whole policy must give.
+//!
+//! It refuses to depend on modes, which never change a verdict: a file that is off is tested like any other.
+//! Only a rule that is itself off is left out, as it is everywhere. Invariant: nothing outside the policy, the
+//! facts given and the example has a part in the answer.
+
+use std::collections::BTreeMap;
+
+use super::{Example, Fact, Facts, Mode, Names, NoLinks, Policy, ToolMetadata, Verdict};
+use crate::call::Call;
+use crate::wire::Json;
+
+/// One example and what the policy said.
+#[derive(Debug, Clone)]
+pub struct Tried<'p> {
+    /// Index of the rule that carries it.
+    pub rule: usize,
+    /// The example.
+    pub example: &'p Example,
+    /// The verdict; `None` where the arguments are nested too deeply to be read.
+    pub verdict: Option<Verdict>,
+}
+
+impl Tried<'_> {
+    /// Whether the verdict is the one expected.
+    pub fn passed(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.effect == self.example.expect)
+    }
+}
+
+/// Runs every example of the policy, in file order. `base` is what is known where an example gives no fact.
+pub fn run_examples<'p>(policy: &'p Policy, base: &Facts) -> Vec<Tried<'p>> {
+    let neutral = without_modes(policy);
+    let numbered = policy.rules.iter().enumerate();
+    let examples =
+        numbered.flat_map(|(index, rule)| rule.examples.iter().map(move |example| (index, example)));
+    examples
+        .map(|(rule, example)| Tried { rule, example, verdict: try_one(&neutral, example, base) })
+        .collect()
+}
+
+/// The same rules where no setting of file, agent or server is off.
+fn without_modes(policy: &Policy) -> Policy {
+    Policy {
+        mode: Mode::Shadow,
+        max_mode: None,
+        agents: BTreeMap::new(),
+        servers: BTreeMap::new(),
+        ..policy.clone()
+    }
+}
+
+fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> {
+    let facts = facts(base, &example.facts);
+    let arguments = match &example.arguments {
+        Some(text) => Some(Json::from_text(text)?),
+        None => None,
+    };
+    let call = Call { method: example.method.as_str().into(), name: example.tool.as_str().into(), arguments };
+    let said = said_of_tools(policy, &example.facts);
+    let policy = said.as_ref().unwrap_or(policy);
+    let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
+    policy.evaluate(&stance, &call, &facts, &NoLinks)
+}
+
+fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
+    let mut facts = base.clone();
+    for (fact, values) in given {
+        let first = values.first().cloned();
+        match fact {
+            Fact::Agent => facts.agent = first,
+            Fact::User => facts.user = first,
+            Fact::Group => facts.groups.clone_from(values),
+            Fact::Repo => facts.repo = first,
+            Fact::Client => facts.client = first,
+            Fact::Environment => facts.environment = first,
+            Fact::Server => facts.server = first,
+            Fact::Root => facts.root = first,
+            Fact::Risk | Fact::Action | Fact::Resource => {}
+        }
+    }
+    facts
+}
+
+/// The policy with other words about tools, where the example gives some.
+fn said_of_tools(policy: &Policy, given: &BTreeMap<Fact, Vec<String>>) -> Option<Policy> {
+    let mut tools = policy.tools.clone();
+    let mut changed = false;
+    for (fact, values) in given.iter().filter(|(fact, _)| field(**fact, &mut nothing()).is_some()) {
+        changed = true;
+        for tool in &mut tools {
+            set(tool, *fact, None);
+        }
+        tools.extend(values.iter().map(|value| {
+            let mut tool = nothing();
+            set(&mut tool, *fact, Some(value.clone()));
+            tool
+        }));
+    }
+    changed.then(|| Policy { tools, ..policy.clone() })
+}
+
+fn nothing() -> ToolMetadata {
+    ToolMetadata { tools: Names::default(), action: None, resource: None, risk: None }
+}
+
+fn set(tool: &mut ToolMetadata, fact: Fact, value: Option<String>) {
+    if let Some(place) = field(fact, tool) {
+        *place = value;
+    }
+}
+
+fn field(fact: Fact, tool: &mut ToolMetadata) -> Option<&mut Option<String>> {
+    match fact {
+        Fact::Risk => Some(&mut tool.risk),
+        Fact::Action => Some(&mut tool.action),
+        Fact::Resource => Some(&mut tool.resource),
+        Fact::Agent
+        | Fact::User
+        | Fact::Group
+        | Fact::Repo
+        | Fact::Client
+        | Fact::Environment
+        | Fact::Server
+        | Fact::Root => None,
+    }
+}
