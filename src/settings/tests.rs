@@ -181,10 +181,10 @@ fn a_file_that_loses_its_rules_must_say_so() {
 fn notes_point_out_what_may_surprise() {
     let source = "version = 1\nmode = \"warn\"\nmax_mode = \"shadow\"\n[[rule]]\nmode = \"enforce\"\nmodes = { ci = \"enforce\" }\naction = \"deny\"\n\
                   [[rule]]\nmode = \"off\"\nmethods = \"tools/list\"\naction = \"deny\"\n[[tool]]\nmatch = \"x\"\n[approval]\n\
-                  [servers.a]\nurl = \"https://a.example\"\n";
+                  [servers.a]\nurl = \"https://a.example\"\n[[rule]]\ntools = \"x\"\naction = \"allow\"\n";
     let notes = read(source, &environment()).unwrap().notes;
     let lines: Vec<usize> = notes.iter().map(|note| note.place(source).line).collect();
-    assert_eq!(lines, [3, 5, 6, 9, 10, 12, 14, 15], "{}", rendered(&notes, source));
+    assert_eq!(lines, [3, 5, 6, 9, 10, 12, 14, 15, 19], "{}", rendered(&notes, source));
     assert!(notes.iter().all(|note| note.severity == Severity::Note));
 }
 

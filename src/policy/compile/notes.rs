@@ -3,7 +3,7 @@
 //! It never makes a file unusable. Invariant: everything here is a note.
 
 use crate::policy::schema::{File, List, Reading, Rule};
-use crate::policy::{Mode, Names};
+use crate::policy::{Effect, Mode, Names};
 use crate::wire::mcp;
 
 /// Notes on modes that differ from what the first line of the file suggests.
@@ -18,6 +18,21 @@ pub(super) fn about_modes(file: &File, reading: &mut Reading) {
     }
     for rule in &file.rules {
         about_rule(rule, base, reading);
+        if file.default.unwrap_or(Effect::Allow) == Effect::Allow {
+            about_allow(rule, reading);
+        }
+    }
+}
+
+/// An allow rule only ever speaks against a default that stops, or against the rules that it overrides.
+fn about_allow(rule: &Rule, reading: &mut Reading) {
+    let lifts = rule.overrides.as_ref().is_some_and(|names| !names.get_ref().is_empty());
+    if let Some(action) = &rule.action
+        && *action.get_ref() == Effect::Allow
+        && !lifts
+    {
+        let hint = "name the rules that it should lift: `overrides = [\"…\"]`, or set `default = \"deny\"`";
+        reading.note_with(action.span(), "this allow rule changes nothing: all is allowed by default", hint);
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Rule {
     pub(crate) severity: Option<Severity>,
     pub(crate) class: Option<Class>,
     pub(crate) owner: Option<String>,
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<Spanned<String>>,
     /// Line 0 stands for "not known yet": the compiler knows the text. The span is the header's.
     pub(crate) examples: Vec<Spanned<Example>>,
 }
@@ -136,7 +136,7 @@ pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Read
         severity: section.word("severity", reading).map(Spanned::into_inner),
         class: section.word("class", reading).map(Spanned::into_inner),
         owner: section.string("owner", reading).map(Spanned::into_inner),
-        reason: section.string("reason", reading).map(Spanned::into_inner),
+        reason: section.string("reason", reading),
         examples: examples(&mut section, reading),
     };
     section.finish(reading);
