@@ -1,6 +1,5 @@
 //! Whole files, read: the shipped example, the fixtures, and whatever a generator makes up.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,10 +20,8 @@ fn config(source: &str) -> Config {
 }
 
 fn rendered(diagnostics: &[Diagnostic], source: &str) -> String {
-    diagnostics.iter().fold(String::new(), |mut out, diagnostic| {
-        let _ = writeln!(out, "{}", diagnostic.render("mcp.toml", source));
-        out
-    })
+    let texts: Vec<String> = diagnostics.iter().map(|one| one.render("mcp.toml", source)).collect();
+    texts.join("\n")
 }
 
 fn fixtures(kind: &str) -> Vec<PathBuf> {
