@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::matcher::{Polarity, Scene};
-use super::paths::{Places, Standing};
+use super::paths::{Places, Standing, guess};
 use super::{Base, Number, PathGlob, Predicate, Scalar};
 use crate::wire::{Json, JsonKind};
 
@@ -130,9 +130,10 @@ impl Judge<'_> {
     fn converted(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Outcome {
         let other = match (seen, value) {
             (Seen::Long(_), _) => return Outcome::Opaque,
-            // A path that cannot be placed stays opaque; a name is hardly a path unless it looks like one.
-            (Seen::Text(_), Value::Found(_)) if is_path(predicate) => return Outcome::Opaque,
-            (Seen::Text(text), _) if is_path(predicate) && text.contains('/') => return Outcome::Opaque,
+            (Seen::Text(text), _) if is_path(predicate) => return self.guessed(predicate, value, text),
+            (_, Value::Found(json)) if is_path(predicate) => {
+                return self.guessed(predicate, value, json.text());
+            }
             (Seen::Text(text), _) => match Json::from_text(text.trim()) {
                 Some(json) if json.kind() == JsonKind::Number => Seen::Number(json.text()),
                 Some(json) if json.kind() == JsonKind::Bool => Seen::Bool(json.text() == "true"),
@@ -144,6 +145,18 @@ impl Judge<'_> {
         match self.strict(predicate, value, &other) {
             Outcome::Satisfied => Outcome::Opaque,
             Outcome::Not | Outcome::Opaque => Outcome::Not,
+        }
+    }
+
+    /// A find that is no plain path, read as the path that a server might take it for.
+    fn guessed(self, predicate: &Predicate, value: &Value<'_>, text: &str) -> Outcome {
+        let Some(place) = guess(text, self.scene.facts) else {
+            // What begins like a path and cannot be guessed leads anywhere.
+            return if text.starts_with('/') { Outcome::Opaque } else { Outcome::Not };
+        };
+        match self.strict(predicate, value, &Seen::Text(Cow::Owned(place))) {
+            Outcome::Satisfied | Outcome::Opaque => Outcome::Opaque,
+            Outcome::Not => Outcome::Not,
         }
     }
 

@@ -26,6 +26,7 @@ pub struct Policy {
     /// Whether the built-in rule `callgate-self` is in force.
     pub self_protection: bool,
     /// Absolute paths of callgate's own config and data and of the host's config: what `callgate-self` guards.
+    /// Where one leads through a symbolic link, its resolved form is in the list too: they are not resolved again.
     pub protected: Vec<String>,
     /// Strings longer than this many bytes are opaque to every predicate but `bytes_gt` and `exists`.
     pub max_judged: usize,

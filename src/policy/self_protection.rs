@@ -5,14 +5,12 @@
 //! fixed list, and the file system is asked only about strings that are a path.
 
 use super::matcher::Scene;
-use super::paths::Places;
+use super::paths::{Places, guess};
 use super::pointer::{Reread, reread};
 use crate::wire::{Json, JsonKind};
 
 /// How many strings in strings are opened.
 const MAX_NESTED: u8 = 4;
-/// Longer strings are no path on any system we run on.
-const MAX_PATH: usize = 4096;
 
 /// Whether some string in the arguments, names included, leads to or names a protected path.
 pub(super) fn reaches_protected(scene: &Scene<'_>) -> bool {
@@ -59,7 +57,7 @@ impl Guard<'_> {
     }
 
     fn text(&self, text: &str) -> bool {
-        if text.len() <= MAX_PATH && self.leads(text) {
+        if self.leads(text) {
             return true;
         }
         self.named && self.protected().any(|place| text.contains(last(place))) && self.spells(text)
@@ -72,36 +70,21 @@ impl Guard<'_> {
     /// The string as one path. Where nothing protected is named, only a link can lead there.
     fn leads(&self, text: &str) -> bool {
         let may = self.named || text.starts_with('/') || text.starts_with("file:") || text.contains("..");
-        may && self.absolute(text).is_some_and(|path| self.reaches(&path))
+        may && guess(text, self.scene.facts).is_some_and(|path| self.reaches(&path))
     }
 
     fn reaches(&self, path: &str) -> bool {
-        let links = self.scene.links;
-        Places::of(path, links).is_some_and(|places| places.reach(&self.scene.policy.protected, links))
-    }
-
-    /// The absolute spelling of what a server may take for a path.
-    fn absolute(&self, text: &str) -> Option<String> {
-        let text =
-            text.strip_prefix("file://localhost").or_else(|| text.strip_prefix("file:")).unwrap_or(text);
-        if text.starts_with('/') {
-            return Some(format!("/{}", text.trim_start_matches('/')));
-        }
-        let home = ["~/", "$HOME/", "${HOME}/"].into_iter().find_map(|home| text.strip_prefix(home));
-        let (start, rest) = match home {
-            Some(rest) => (self.scene.facts.home.as_deref()?, rest),
-            None => (self.scene.facts.root.as_deref()?, text),
-        };
-        Some(format!("{start}/{rest}"))
+        Places::of(path, self.scene.links).is_some_and(|places| places.reach(&self.scene.policy.protected))
     }
 
     /// A path within a longer text, such as a shell command.
     fn spells(&self, text: &str) -> bool {
         let mut words = text.split(|c: char| c.is_whitespace() || "\"'`=;|&<>(),:".contains(c));
-        words.any(|word| word.contains('/') && self.absolute(word).is_some_and(|path| self.reaches(&path)))
-            || self
-                .protected()
-                .any(|place| self.spellings(place).iter().any(|spelling| mentions(text, spelling)))
+        words.any(|word| {
+            word.contains('/') && guess(word, self.scene.facts).is_some_and(|path| self.reaches(&path))
+        }) || self
+            .protected()
+            .any(|place| self.spellings(place).iter().any(|spelling| mentions(text, spelling)))
     }
 
     fn spellings(&self, place: &str) -> Vec<String> {

@@ -1,10 +1,12 @@
 //! Paths in arguments, and our own files.
 
+use globset::GlobBuilder;
+
 use Effect::{Allow, Deny};
 
 use super::sample::{at_home, judge_with, policy, when};
 use crate::call::Call;
-use crate::policy::{Anchor, Base, By, Effect, Policy, Predicate, ResolvePath};
+use crate::policy::{Anchor, Base, By, Effect, PathGlob, Policy, Predicate, ResolvePath};
 use crate::wire::Json;
 
 #[test]
@@ -76,4 +78,27 @@ fn a_link_into_our_own_files_is_followed() {
     let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
     let verdict = policy.evaluate(&policy.stance(None, "files"), &call, &at_home(), &Link).unwrap();
     assert_eq!((verdict.effect, verdict.by), (Deny, By::SelfProtection));
+}
+
+#[test]
+fn a_search_for_paths_sees_the_usual_spellings_and_is_not_alarmed_by_prose() {
+    let glob = |text: &str, name_only| PathGlob {
+        anchor: Anchor::Absolute,
+        below: GlobBuilder::new(text).literal_separator(true).build().unwrap().compile_matcher(),
+        name_only,
+    };
+    let globs = vec![glob("**/.ssh/**", false), glob(".env", true)];
+    let policy = policy(vec![when(Deny, "/**", vec![Predicate::PathGlob(globs)])]);
+    let denies = |text: &str| {
+        let arguments = serde_json::json!({"a": [text], "n": 1}).to_string();
+        judge_with(&policy, "tool", &arguments, &at_home()).effect == Deny
+    };
+    for text in
+        ["/x/.env", "src/.env", ".env", "~/.ssh/id", "../.ssh/id", "file:///home/me/.ssh/id", "C:\\.ssh\\id"]
+    {
+        assert!(denies(text), "{text}");
+    }
+    for text in ["hello there.", "/home/me/app/x", "a/b and c", "https://example.com/x?y", "it is 50%", ""] {
+        assert!(!denies(text), "{text}");
+    }
 }

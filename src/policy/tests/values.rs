@@ -236,3 +236,10 @@ fn strings_in_strings_are_opened_four_times_and_then_opaque() {
     assert!(!matches(when(Allow, "/a/b", vec![eq("hit")]), &arguments(5)));
     assert!(matches(when(Deny, "/a/b", vec![eq("other")]), &arguments(5)));
 }
+
+#[test]
+fn many_searches_in_one_pointer_stay_linear_in_the_arguments() {
+    let deep = format!("{}1{}", r#"{"a":["#.repeat(60), "]}".repeat(60));
+    let rule = when(Deny, "/**/a/**/a/**/a/**/a/**/a/**/a/**/a/**/a/**/nowhere", vec![eq("hit")]);
+    assert!(!matches(rule, &deep));
+}

@@ -1,0 +1,92 @@
+//! The source of a policy without the values that are nobody's business.
+//!
+//! Only values go, in place: lines stay where they were. It does not check the file. Invariant: a source that is
+//! not TOML comes back as it is, for the patterns to look at.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::secrets::{is_telling, is_telling_flag};
+use super::{Redactor, quoted};
+
+/// Tables whose values all go.
+const PRIVATE: &[&str] = &["env", "headers"];
+/// Addresses, whose whole value goes when it has a user or a query.
+const ADDRESSES: &[&str] = &["url", "webhook", "webhook_url"];
+
+/// Names of environment variables are no secrets.
+const NAMES: &str = "headers_env";
+
+/// The source without those values and, between them, without what looks like a secret.
+pub(super) fn cleaned(redactor: &Redactor, toml: &str) -> String {
+    let Ok(table) = DeTable::parse(toml) else { return redactor.prose(toml) };
+    let mut spans = Vec::new();
+    in_table(table.get_ref(), Reach::Named, &mut spans);
+    spans.sort_by_key(|(span, _)| span.start);
+    let part = |range: Range<usize>| toml.get(range).unwrap_or_default();
+    let (mut clean, mut from) = (String::with_capacity(toml.len()), 0);
+    for (span, reach) in spans {
+        clean.push_str(&redactor.prose(part(from..span.start)));
+        from = span.end;
+        match reach {
+            Reach::All => clean.push_str(&quoted(&redactor.placeholder("value", part(span)))),
+            Reach::Named | Reach::Nothing => clean.push_str(part(span)),
+        }
+    }
+    clean + &redactor.prose(part(from..toml.len()))
+}
+
+/// What goes of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// What a name says is a secret.
+    Named,
+    /// All of it.
+    All,
+    /// Nothing, whatever it looks like.
+    Nothing,
+}
+
+/// Values that are not for the patterns, and what becomes of them.
+type Spans = Vec<(Range<usize>, Reach)>;
+
+fn in_table(table: &DeTable<'_>, reach: Reach, spans: &mut Spans) {
+    for (key, value) in table {
+        let name: &str = key.get_ref();
+        let reach = match reach {
+            Reach::Named if name == NAMES => Reach::Nothing,
+            Reach::Named if PRIVATE.contains(&name) || is_secret(name, value.get_ref()) => Reach::All,
+            Reach::Named | Reach::All | Reach::Nothing => reach,
+        };
+        in_value(value, reach, spans);
+    }
+}
+
+fn is_secret(name: &str, value: &DeValue<'_>) -> bool {
+    let DeValue::String(text) = value else { return false };
+    is_telling(name) || (ADDRESSES.contains(&name) && text.contains(['?', '@']))
+}
+
+fn in_value(value: &Spanned<DeValue<'_>>, reach: Reach, spans: &mut Spans) {
+    match value.get_ref() {
+        DeValue::Table(table) => in_table(table, reach, spans),
+        DeValue::Array(values) => {
+            let mut flagged = false;
+            for value in values {
+                in_value(value, if flagged { Reach::All } else { reach }, spans);
+                flagged = matches!(value.get_ref(), DeValue::String(word) if is_telling_flag(word));
+            }
+        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => {
+            if reach != Reach::Named {
+                spans.push((value.span(), reach));
+            }
+        }
+    }
+}
