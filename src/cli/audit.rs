@@ -87,7 +87,7 @@ fn in_words(pruned: &Pruned, act: Act) -> String {
         Act::DryRun => "would go",
         Act::Delete => "are gone",
     };
-    let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, (bytes % (1 << 20)) * 10 >> 20);
+    let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20);
     format!(
         "{} events {verb}; the store had {} and has {}",
         pruned.rows,

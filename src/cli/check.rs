@@ -100,10 +100,10 @@ fn in_words(
     };
     let mut text = format!("{} {name} on {server}\n  {}", painted(style, word), answer.reason);
     if let Some(explanation) = policy.explanation(verdict.by) {
-        text.push_str(&format!("\n  {explanation}"));
+        text = format!("{text}\n  {explanation}");
     }
     if let Some(then) = then(verdict) {
-        text.push_str(&format!("\n  {}", painted(DIM, then)));
+        text = format!("{text}\n  {}", painted(DIM, then));
     }
     let others: Vec<_> = verdict
         .matched

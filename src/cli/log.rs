@@ -70,10 +70,10 @@ pub(super) struct Which {
     /// The server's name
     #[arg(long, value_name = "NAME")]
     pub server: Option<String>,
-    /// What the policy said: allow, warn, require_approval, deny
+    /// What the policy said: `allow`, `warn`, `require_approval`, `deny`
     #[arg(long, value_name = "VERDICT", value_parser = effect)]
     pub verdict: Option<Effect>,
-    /// What happened: forwarded, warned, blocked, fail_open, fail_closed
+    /// What happened: `forwarded`, `warned`, `blocked`, `fail_open`, `fail_closed`
     #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
     pub outcome: Option<Outcome>,
 }

@@ -14,7 +14,7 @@ use crate::settings::{Config, Environment, Read, read};
 /// Where the policy is.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Place {
-    /// The policy file [default: $CALLGATE_CONFIG, else callgate/mcp.toml in your config folder]
+    /// The policy file [default: `$CALLGATE_CONFIG`, else `callgate/mcp.toml` in your config folder]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Exit;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
-use crate::policy::{Facts, Tried};
+use crate::policy::{By, Facts, Tried, run_examples};
 use crate::proxy::summary;
 use crate::settings::read;
 
@@ -83,9 +83,8 @@ impl Check {
     }
 
     fn run_json(self) -> anyhow::Result<Exit> {
-        let path = match self.which.place().file()? {
-            Some(path) => path,
-            None => return Err(Exit::Usage.because("there is no policy file: name one")),
+        let Some(path) = self.which.place().file()? else {
+            return Err(Exit::Usage.because("there is no policy file: name one"));
         };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
@@ -107,7 +106,7 @@ impl Test {
         let file = self.which.place().required()?;
         let policy = &file.read.config.policy;
         let home = places::home().and_then(|home| home.into_os_string().into_string().ok());
-        let tried = policy.try_examples(&Facts { home, ..Facts::default() });
+        let tried = run_examples(policy, &Facts { home, ..Facts::default() });
         let failed = tried.iter().filter(|tried| !tried.passed()).count();
         let mut out = anstream::stdout().lock();
         if self.json {
@@ -124,28 +123,29 @@ impl Test {
 }
 
 fn as_json(file: &File, tried: &Tried<'_>) -> serde_json::Value {
+    let policy = &file.read.config.policy;
     json!({
-        "rule": tried.rule, "line": tried.example.line, "name": tried.example.name, "tool": tried.example.tool,
-        "expect": tried.example.expect.as_str(), "verdict": tried.verdict.as_str(),
-        "by": file.read.config.policy.rule_id(tried.by).as_ref(), "passed": tried.passed(),
+        "rule": policy.rule_id(By::Rule(tried.rule)).as_ref(), "line": tried.example.line, "name": tried.example.name,
+        "tool": tried.example.tool, "expect": tried.example.expect.as_str(),
+        "verdict": tried.verdict.as_ref().map(|verdict| verdict.effect.as_str()),
+        "by": tried.verdict.as_ref().map(|verdict| policy.rule_id(verdict.by).to_string()), "passed": tried.passed(),
     })
 }
 
 fn line(file: &File, tried: &Tried<'_>) -> String {
-    let example = tried.example;
+    let policy = &file.read.config.policy;
+    let (rule, example) = (policy.rule_id(By::Rule(tried.rule)), tried.example);
     let name = example.name.clone().unwrap_or_else(|| format!("{} is {}", example.tool, example.expect));
     if tried.passed() {
-        return format!("{} {}: {name}", painted(GREEN, "ok  "), tried.rule);
+        return format!("{} {rule}: {name}", painted(GREEN, "ok  "));
     }
     let place = painted(DIM, format!("{}:{}", file.path.display(), example.line));
-    let by = file.read.config.policy.rule_id(tried.by);
-    format!(
-        "{} {}: {name}\n     expected {}, got {} from {by}  {place}",
-        painted(RED.bold(), "FAIL"),
-        tried.rule,
-        painted(BOLD, example.expect),
-        painted(BOLD, tried.verdict),
-    )
+    let got = match &tried.verdict {
+        Some(verdict) => format!("{} from {}", painted(BOLD, verdict.effect), policy.rule_id(verdict.by)),
+        None => "no verdict: its arguments cannot be read".to_owned(),
+    };
+    let expected = painted(BOLD, example.expect);
+    format!("{} {rule}: {name}\n     expected {expected}, got {got}  {place}", painted(RED.bold(), "FAIL"))
 }
 
 fn total(file: &File, tests: usize, failed: usize) -> String {

@@ -155,7 +155,7 @@ impl Session {
             return self.malformed(line, Malformed { fault: Fault::BatchNotNegotiated, id: None }, now, out);
         }
         let mut ids: Vec<IdKey> =
-            members.iter().filter(|m| !m.is_response).filter_map(|m| m.id).map(|id| id.key()).collect();
+            members.iter().filter(|m| !m.is_response).filter_map(|m| m.id).map(Id::key).collect();
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair.first() == pair.last())
             || members.iter().any(|m| self.fault_of_id(m).is_some())
@@ -207,7 +207,10 @@ impl Session {
     /// A member of a batch that is no call: it shares the fate of the calls, and its id is answered.
     fn bystander(&mut self, message: &Message<'_>, stops: bool, now: Now, out: &mut Outbox) {
         let Some(id) = message.id.filter(|_| !message.is_response) else {
-            return if stops { () } else { self.cancellation(message, now, out) };
+            if !stops {
+                self.cancellation(message, now, out);
+            }
+            return;
         };
         if stops {
             let refusal = super::refusal::Refusal {

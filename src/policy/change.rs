@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Effect, FailMode, Mode, Policy, Rule};
+use super::{Effect, FailMode, Mode, Policy, Rule, Stance};
 
 /// A change of who is under which mode; see [`crate::record::Assignment`] for the scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,56 +66,28 @@ fn pairs<'p>(old: &'p Policy, new: &'p Policy) -> Vec<(Option<&'p str>, Option<&
 }
 
 fn weakens_for(old: &Policy, new: &Policy, agent: Option<&str>, server: &str) -> bool {
-    let (before, now) = (Holding::of(old, agent, server), Holding::of(new, agent, server));
+    let (before, now) = (old.stance(agent, server), new.stance(agent, server));
     if now.base < before.base || before.fail_mode != FailMode::Open && now.fail_mode == FailMode::Open {
         return true;
     }
-    let modes = now.strongest(new);
+    let mut strongest: BTreeMap<[u8; 32], Mode> = BTreeMap::new();
+    for (rule, mode) in holding(new, &now) {
+        // The same rule may be written twice.
+        let known = strongest.entry(rule.fingerprint).or_insert(mode);
+        *known = (*known).max(mode);
+    }
     let questions_matter = new.default > Effect::Warn;
-    old.rules.iter().filter(|rule| rule.effect != Effect::Allow).any(|rule| {
-        let was = before.mode(rule);
-        let is = modes.get(&rule.fingerprint).copied().unwrap_or(Mode::Off);
+    holding(old, &before).filter(|(rule, _)| rule.effect != Effect::Allow).any(|(rule, was)| {
+        let is = strongest.get(&rule.fingerprint).copied().unwrap_or(Mode::Off);
         is < was || questions_matter && rule.effect == Effect::RequireApproval && is != was
     })
 }
 
-/// The modes of one policy for one agent and one server.
-struct Holding<'p> {
-    agent: Option<&'p str>,
-    wanted: Mode,
-    brake: Mode,
-    base: Mode,
-    fail_mode: FailMode,
-}
-
-impl<'p> Holding<'p> {
-    fn of(policy: &Policy, agent: Option<&'p str>, server: &str) -> Self {
-        let own = agent.and_then(|key| policy.agents.get(key)).copied().unwrap_or_default();
-        let by_server = policy.servers.get(server).copied().unwrap_or_default();
-        let wanted = own.mode.or(by_server.mode).unwrap_or(policy.mode);
-        let brake = policy.max_mode.into_iter().chain(own.max_mode).fold(Mode::Enforce, Mode::min);
-        let fail_mode = own.fail_mode.or(by_server.fail_mode).or(policy.fail_mode).unwrap_or(FailMode::Open);
-        Self { agent, wanted, brake, base: wanted.min(brake), fail_mode }
-    }
-
-    /// Off where the base is: it is absolute.
-    fn mode(&self, rule: &Rule) -> Mode {
-        if self.base == Mode::Off {
-            return Mode::Off;
-        }
-        let by_agent = self.agent.and_then(|key| rule.modes.get(key)).copied();
-        by_agent.or(rule.mode).unwrap_or(self.wanted).min(self.brake)
-    }
-
-    /// The strongest mode of each fingerprint: the same rule may be written twice.
-    fn strongest(&self, policy: &Policy) -> BTreeMap<[u8; 32], Mode> {
-        let mut modes = BTreeMap::new();
-        for rule in &policy.rules {
-            let mode = modes.entry(rule.fingerprint).or_insert(Mode::Off);
-            *mode = (*mode).max(self.mode(rule));
-        }
-        modes
-    }
+/// Each rule with the mode that holds for it: off where the base is, which is absolute.
+fn holding<'p>(policy: &'p Policy, stance: &Stance) -> impl Iterator<Item = (&'p Rule, Mode)> {
+    let off = stance.is_off();
+    let modes = stance.rules.iter().map(move |mode| if off { Mode::Off } else { *mode });
+    policy.rules.iter().zip(modes)
 }
 
 fn settings(policy: &Policy) -> BTreeMap<String, &'static str> {

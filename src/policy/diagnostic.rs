@@ -113,25 +113,22 @@ impl Diagnostic {
             Severity::Fault => &paint.fault,
             Severity::Note => &paint.note,
         };
-        let [message, plain] = &paint.message;
-        let [frame, unframe] = &paint.frame;
         let number = place.line.to_string();
         let margin = " ".repeat(number.len());
+        let bar = wrap(&paint.frame, "|");
         let word = wrap(accent, self.severity.as_str());
+        let message = wrap(&paint.message, &format!(": {}", line::printable(&self.message)));
+        let arrow = wrap(&paint.frame, "-->");
+        let row = format!("{} {bar} {}", wrap(&paint.frame, &number), shown.text);
         let carets = wrap(accent, &"^".repeat(shown.carets));
-        let mut out = format!("{word}{message}: {}{plain}\n", line::printable(&self.message));
         // Writing to a string cannot fail.
-        let _ = write!(
-            out,
-            "{margin}{frame}--> {path}:{line}:{column}\n{margin} |\n{number} |{unframe} {text}\n{margin} {frame}|{unframe} {indent}{carets}\n",
-            path = line::printable(path),
-            line = place.line,
-            column = place.column,
-            text = shown.text,
-            indent = " ".repeat(shown.indent),
-        );
+        let mut out = format!("{word}{message}\n");
+        let _ = writeln!(out, "{margin}{arrow} {}:{number}:{}", line::printable(path), place.column);
+        let _ = writeln!(out, "{margin} {bar}");
+        let _ = writeln!(out, "{}", row.trim_end());
+        let _ = writeln!(out, "{margin} {bar} {}{carets}", " ".repeat(shown.indent));
         if let Some(hint) = &self.hint {
-            let _ = writeln!(out, "{margin} {frame}={unframe} help: {}", line::printable(hint));
+            let _ = writeln!(out, "{margin} {} help: {}", wrap(&paint.frame, "="), line::printable(hint));
         }
         out
     }

@@ -1,74 +1,71 @@
-//! Runs the tests that a policy carries: `[[rule.test]]`.
+//! The tests that rules carry: each is a call, and the verdict that the whole policy must give.
 //!
-//! Modes play no part: a test says what the policy says, whoever it is enforced on. Invariant: every example is
-//! judged by the whole policy, so a rule's test also fails when another rule changes the verdict.
+//! It refuses to depend on modes, which never change a verdict: a file that is off is tested like any other.
+//! Only a rule that is itself off is left out, as it is everywhere. Invariant: nothing outside the policy, the
+//! facts given and the example has a part in the answer.
 
-use super::{By, Effect, Example, Fact, Facts, Mode, NoLinks, Policy};
+use std::collections::BTreeMap;
+
+use super::{Example, Fact, Facts, Mode, Names, NoLinks, Policy, ToolMetadata, Verdict};
 use crate::call::Call;
 use crate::wire::Json;
 
-/// How one example came out.
+/// One example and what the policy said.
 #[derive(Debug, Clone)]
 pub struct Tried<'p> {
-    /// The id of the rule that carries it.
-    pub rule: &'p str,
+    /// Index of the rule that carries it.
+    pub rule: usize,
     /// The example.
     pub example: &'p Example,
-    /// The verdict that the policy gives.
-    pub verdict: Effect,
-    /// Who gives it.
-    pub by: By,
+    /// The verdict; `None` where the arguments are nested too deeply to be read.
+    pub verdict: Option<Verdict>,
 }
 
 impl Tried<'_> {
-    /// Whether the policy says what the example expects.
+    /// Whether the verdict is the one expected.
     pub fn passed(&self) -> bool {
-        self.verdict == self.example.expect
+        self.verdict.as_ref().is_some_and(|verdict| verdict.effect == self.example.expect)
     }
 }
 
-impl Policy {
-    /// Judges every example. `known` is what holds where an example does not say otherwise.
-    pub fn try_examples(&self, known: &Facts) -> Vec<Tried<'_>> {
-        let enforced = self.enforced();
-        let carried =
-            self.rules.iter().flat_map(|rule| rule.examples.iter().map(move |example| (rule, example)));
-        carried
-            .map(|(rule, example)| {
-                let (verdict, by) = enforced.try_example(example, known);
-                Tried { rule: &rule.id, example, verdict, by }
-            })
-            .collect()
-    }
+/// Runs every example of the policy, in file order. `base` is what is known where an example gives no fact.
+pub fn run_examples<'p>(policy: &'p Policy, base: &Facts) -> Vec<Tried<'p>> {
+    let neutral = without_modes(policy);
+    let numbered = policy.rules.iter().enumerate();
+    let examples =
+        numbered.flat_map(|(index, rule)| rule.examples.iter().map(move |example| (index, example)));
+    examples
+        .map(|(rule, example)| Tried { rule, example, verdict: try_one(&neutral, example, base) })
+        .collect()
+}
 
-    /// The same rules with every mode taken out but `off` on a rule.
-    fn enforced(&self) -> Self {
-        let mut policy = self.clone();
-        policy.mode = Mode::Enforce;
-        policy.max_mode = None;
-        policy.agents.clear();
-        policy.servers.clear();
-        policy
-    }
-
-    fn try_example(&self, example: &Example, known: &Facts) -> (Effect, By) {
-        let facts = supposed(example, known);
-        let call = Call {
-            method: example.method.as_str().into(),
-            name: example.tool.as_str().into(),
-            arguments: example.arguments.as_deref().and_then(Json::from_text),
-        };
-        let stance = self.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or_default());
-        match self.evaluate(&stance, &call, &facts, &NoLinks) {
-            Some(verdict) => (verdict.effect, verdict.by),
-            None => (Effect::Allow, By::Default),
-        }
+/// The same rules where no setting of file, agent or server is off.
+fn without_modes(policy: &Policy) -> Policy {
+    Policy {
+        mode: Mode::Shadow,
+        max_mode: None,
+        agents: BTreeMap::new(),
+        servers: BTreeMap::new(),
+        ..policy.clone()
     }
 }
 
-fn supposed(example: &Example, known: &Facts) -> Facts {
-    let mut facts = known.clone();
-    for (fact, values) in &example.facts {
+fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> {
+    let facts = facts(base, &example.facts);
+    let arguments = match &example.arguments {
+        Some(text) => Some(Json::from_text(text)?),
+        None => None,
+    };
+    let call = Call { method: example.method.as_str().into(), name: example.tool.as_str().into(), arguments };
+    let said = said_of_tools(policy, &example.facts);
+    let policy = said.as_ref().unwrap_or(policy);
+    let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
+    policy.evaluate(&stance, &call, &facts, &NoLinks)
+}
+
+fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
+    let mut facts = base.clone();
+    for (fact, values) in given {
         let first = values.first().cloned();
         match fact {
             Fact::Agent => facts.agent = first,
@@ -79,9 +76,52 @@ fn supposed(example: &Example, known: &Facts) -> Facts {
             Fact::Environment => facts.environment = first,
             Fact::Server => facts.server = first,
             Fact::Root => facts.root = first,
-            // What `[[tool]]` declares is part of the policy, not of a supposition.
             Fact::Risk | Fact::Action | Fact::Resource => {}
         }
     }
     facts
+}
+
+/// The policy with other words about tools, where the example gives some.
+fn said_of_tools(policy: &Policy, given: &BTreeMap<Fact, Vec<String>>) -> Option<Policy> {
+    let mut tools = policy.tools.clone();
+    let mut changed = false;
+    for (fact, values) in given.iter().filter(|(fact, _)| field(**fact, &mut nothing()).is_some()) {
+        changed = true;
+        for tool in &mut tools {
+            set(tool, *fact, None);
+        }
+        tools.extend(values.iter().map(|value| {
+            let mut tool = nothing();
+            set(&mut tool, *fact, Some(value.clone()));
+            tool
+        }));
+    }
+    changed.then(|| Policy { tools, ..policy.clone() })
+}
+
+fn nothing() -> ToolMetadata {
+    ToolMetadata { tools: Names::default(), action: None, resource: None, risk: None }
+}
+
+fn set(tool: &mut ToolMetadata, fact: Fact, value: Option<String>) {
+    if let Some(place) = field(fact, tool) {
+        *place = value;
+    }
+}
+
+fn field(fact: Fact, tool: &mut ToolMetadata) -> Option<&mut Option<String>> {
+    match fact {
+        Fact::Risk => Some(&mut tool.risk),
+        Fact::Action => Some(&mut tool.action),
+        Fact::Resource => Some(&mut tool.resource),
+        Fact::Agent
+        | Fact::User
+        | Fact::Group
+        | Fact::Repo
+        | Fact::Client
+        | Fact::Environment
+        | Fact::Server
+        | Fact::Root => None,
+    }
 }

@@ -23,7 +23,7 @@ mod verdict;
 pub use change::{Change, assignments, weakens};
 pub use compile::revision;
 pub use diagnostic::{Diagnostic, Paint, Place};
-pub use example::Tried;
+pub use example::{Tried, run_examples};
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
 pub use redact::{Keep, Redacted, Redactor};
 pub use rule::*;

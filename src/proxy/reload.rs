@@ -124,13 +124,13 @@ pub fn watch(watched: Watched, reloads: Arc<Reloads>) -> std::io::Result<Watchin
     let (ask, asked) = channel();
     let events = ask.clone();
     std::thread::Builder::new().name("reload".into()).spawn(move || {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let eyes = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading the file makes events of its own; those change nothing.
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 let _ = events.send(());
             }
         });
-        Watch { watched, reloads, watcher: watcher.ok(), folders: BTreeSet::new(), candidate: None }
+        Watch { watched, reloads, watcher: eyes.ok(), folders: BTreeSet::new(), candidate: None }
             .run(&asked);
     })?;
     Ok(Watching { ask })
@@ -187,10 +187,10 @@ impl Watch {
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
-        let watched = wanted.iter().filter(|folder| {
+        let seen = wanted.iter().filter(|folder| {
             self.folders.contains(*folder) || watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
         });
-        self.folders = watched.cloned().collect();
+        self.folders = seen.cloned().collect();
         if self.folders != wanted {
             // Out of watches.
             self.watcher = None;

@@ -1,13 +1,12 @@
 //! Whole files, read: the shipped example, the fixtures, and whatever a generator makes up.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Effect, Mode, Place};
+use crate::policy::{Effect, Facts, Mode, Place, run_examples};
 
 fn environment() -> Environment {
     Environment { home: Some("/home/me".to_owned()), ..Environment::default() }
@@ -21,10 +20,8 @@ fn config(source: &str) -> Config {
 }
 
 fn rendered(diagnostics: &[Diagnostic], source: &str) -> String {
-    diagnostics.iter().fold(String::new(), |mut out, diagnostic| {
-        let _ = writeln!(out, "{}", diagnostic.render("mcp.toml", source));
-        out
-    })
+    let texts: Vec<String> = diagnostics.iter().map(|one| one.render("mcp.toml", source)).collect();
+    texts.join("\n")
 }
 
 fn fixtures(kind: &str) -> Vec<PathBuf> {
@@ -110,6 +107,39 @@ fn an_example_is_placed_and_its_arguments_are_json() {
 }
 
 #[test]
+fn the_examples_of_every_valid_fixture_and_of_the_shipped_file_hold() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp.toml.example");
+    let mut count = 0;
+    for path in fixtures("valid").into_iter().chain([example]) {
+        let config = config(&fs::read_to_string(&path).unwrap());
+        let facts = Facts { home: Some("/home/me".to_owned()), ..Facts::default() };
+        for tried in run_examples(&config.policy, &facts) {
+            assert!(tried.passed(), "{}:{}: {:?}", path.display(), tried.example.line, tried.verdict);
+            count += 1;
+        }
+    }
+    assert!(count >= 30, "{count}");
+}
+
+#[test]
+fn an_example_that_does_not_hold_says_so_whatever_the_mode() {
+    for mode in ["off", "shadow", "warn", "enforce"] {
+        let source = format!(
+            "version = 1\nmode = \"{mode}\"\n[[tool]]\nmatch = \"a\"\nrisk = \"low\"\n\
+             [[rule]]\nwhen = {{ risk = \"high\", group = \"x\" }}\naction = \"deny\"\n\
+             [[rule.test]]\ntool = \"a\"\nexpect = \"deny\"\n\
+             [[rule.test]]\ntool = \"a\"\nfacts = {{ risk = \"high\", group = [\"x\"] }}\nexpect = \"deny\"\n"
+        );
+        let config = config(&source);
+        let passed: Vec<bool> = run_examples(&config.policy, &Facts::default())
+            .iter()
+            .map(crate::policy::Tried::passed)
+            .collect();
+        assert_eq!(passed, [false, true], "{mode}");
+    }
+}
+
+#[test]
 fn settings_are_read_with_their_units() {
     let settings = config(include_str!("../../fixtures/policies/valid/everything-kept.toml")).settings;
     let audit = &settings.audit;
@@ -148,10 +178,10 @@ fn a_file_that_loses_its_rules_must_say_so() {
 fn notes_point_out_what_may_surprise() {
     let source = "version = 1\nmode = \"warn\"\nmax_mode = \"shadow\"\n[[rule]]\nmode = \"enforce\"\nmodes = { ci = \"enforce\" }\naction = \"deny\"\n\
                   [[rule]]\nmode = \"off\"\nmethods = \"tools/list\"\naction = \"deny\"\n[[tool]]\nmatch = \"x\"\n[approval]\n\
-                  [servers.a]\nurl = \"https://a.example\"\n";
+                  [servers.a]\nurl = \"https://a.example\"\n[[rule]]\ntools = \"x\"\naction = \"allow\"\n";
     let notes = read(source, &environment()).unwrap().notes;
     let lines: Vec<usize> = notes.iter().map(|note| note.place(source).line).collect();
-    assert_eq!(lines, [3, 5, 6, 9, 10, 12, 14, 15], "{}", rendered(&notes, source));
+    assert_eq!(lines, [3, 5, 6, 9, 10, 12, 14, 15, 19], "{}", rendered(&notes, source));
     assert!(notes.iter().all(|note| note.severity == Severity::Note));
 }
 
@@ -160,7 +190,7 @@ fn deep_and_long_files_are_refused_or_read_but_never_too_much() {
     let deep = format!("version = 1\na = {}", "[".repeat(50_000));
     let dotted = format!("version = 1\n{}a = 1", "a.".repeat(20_000));
     let wide = "x = [\n".repeat(5_000);
-    let glob = format!("version = 1\n[[rule]]\ntools = \"{}\"\naction = \"deny\"", "?".repeat(1 << 20));
+    let glob = format!("version = 1\n[[rule]]\ntools = \"{}\"\naction = \"deny\"", "?".repeat(1 << 14));
     for source in [deep, dotted, wide, glob] {
         assert!(read(&source, &environment()).is_err());
     }

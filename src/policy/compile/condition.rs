@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use self::predicate::{Compared, predicate};
 use super::{fault, pointer};
 use crate::policy::schema::{self, PredicateWord, Reading, Test};
 use crate::policy::{Condition, Effect, Fact, Number, Predicate, Subject, Table};
@@ -78,11 +79,14 @@ fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
         // Its predicates are still looked at, as if it were a pointer: all faults show at once.
         Subject::Arguments(Vec::new())
     };
-    let texts = matches!(subject, Subject::Fact(_));
+    let compared = match &subject {
+        Subject::Arguments(_) => Compared::Values,
+        Subject::Fact(_) => Compared::Texts,
+    };
     let mut predicates: Vec<Predicate> = Vec::new();
     for test in &written.tests {
         if suits(&subject, test, reading) {
-            predicates.extend(predicate::predicate(test, texts, reading));
+            predicates.extend(predicate(test, compared, reading));
         }
     }
     check_bounds(&predicates, &written.key.span(), reading);

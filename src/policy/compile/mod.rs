@@ -122,7 +122,7 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, source: &str, reading: &mut Re
             .map(|(agent, mode)| (agent, mode.into_inner()))
             .collect(),
         overrides: Vec::new(),
-        reason: rule.reason.map(Arc::from),
+        reason: rule.reason.as_ref().and_then(|reason| one_line(reason, reading)),
         severity: rule.severity.unwrap_or_default(),
         class: rule.class.unwrap_or_default(),
         owner: rule.owner,
@@ -167,6 +167,16 @@ fn printable_name(name: &Spanned<String>, what: &str, reading: &mut Reading) -> 
     };
     reading.fault(name.span(), fault);
     None
+}
+
+/// The reason as it stands in a refusal, which is one line.
+fn one_line(reason: &Spanned<String>, reading: &mut Reading) -> Option<Arc<str>> {
+    let text = reason.get_ref().split_whitespace().collect::<Vec<_>>().join(" ");
+    if crate::wire::has_invisible(&text) {
+        reading.fault(reason.span(), "the reason holds a control or invisible character");
+        return None;
+    }
+    Some(text.into())
 }
 
 /// A fault at a value, with what to do about it.

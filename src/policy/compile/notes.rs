@@ -3,11 +3,8 @@
 //! It never makes a file unusable. Invariant: everything here is a note.
 
 use crate::policy::schema::{File, List, Reading, Rule};
-use crate::policy::{Mode, Names};
-
-/// Methods that are judged; see also the methods that a client may ask beyond them under `default = "deny"`.
-const GOVERNED: &[&str] =
-    &["tools/call", "resources/read", "prompts/get", "sampling/createMessage", "elicitation/create"];
+use crate::policy::{Effect, Mode, Names};
+use crate::wire::mcp;
 
 /// Notes on modes that differ from what the first line of the file suggests.
 pub(super) fn about_modes(file: &File, reading: &mut Reading) {
@@ -21,6 +18,21 @@ pub(super) fn about_modes(file: &File, reading: &mut Reading) {
     }
     for rule in &file.rules {
         about_rule(rule, base, reading);
+        if file.default.unwrap_or(Effect::Allow) == Effect::Allow {
+            about_allow(rule, reading);
+        }
+    }
+}
+
+/// An allow rule only ever speaks against a default that stops, or against the rules that it overrides.
+fn about_allow(rule: &Rule, reading: &mut Reading) {
+    let lifts = rule.overrides.as_ref().is_some_and(|names| !names.get_ref().is_empty());
+    if let Some(action) = &rule.action
+        && *action.get_ref() == Effect::Allow
+        && !lifts
+    {
+        let hint = "name the rules that it should lift: `overrides = [\"…\"]`, or set `default = \"deny\"`";
+        reading.note_with(action.span(), "this allow rule changes nothing: all is allowed by default", hint);
     }
 }
 
@@ -50,17 +62,12 @@ fn about_rule(rule: &Rule, base: Mode, reading: &mut Reading) {
     }
 }
 
-/// A note on a rule whose methods are none that are judged.
+/// A note on a rule whose methods all pass unjudged. Unknown methods are judged.
 pub(super) fn about_methods(written: Option<&List<String>>, methods: &Names, reading: &mut Reading) {
     let Some(written) = written else { return };
-    let covers = |method: &&str| {
-        (!methods.any_given
-            || methods.exact.iter().any(|exact| exact == method)
-            || methods.globs.is_match(method))
-            && !methods.except.is_match(method)
-    };
-    if !GOVERNED.iter().any(covers) {
-        let hint = format!("always judged: {}", GOVERNED.join(", "));
-        reading.note_with(written.span(), "these methods are judged only where `default` is `deny`", hint);
+    let passes = |method: &String| mcp::is_known(method) && !mcp::is_governed(method);
+    if !methods.exact.is_empty() && methods.globs.is_empty() && methods.exact.iter().all(passes) {
+        let hint = format!("judged are {} and methods that callgate does not know", mcp::GOVERNED.join(", "));
+        reading.note_with(written.span(), "these methods are not judged, so the rule never matches", hint);
     }
 }

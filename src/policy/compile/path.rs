@@ -1,11 +1,12 @@
 //! Places in rules: `/etc`, `{root}/src`, `~/.ssh`, and globs over such paths.
 //!
 //! It refuses whatever would depend on a working directory. Invariant: components are normalised and never
-//! lead out of their anchor.
+//! lead out of their anchor; everything is in NFC, as the paths it meets are.
 
 use std::ops::Range;
 
 use toml::Spanned;
+use unicode_normalization::UnicodeNormalization;
 
 use super::fault;
 use super::names::{Crossing, glob};
@@ -17,7 +18,8 @@ const ROOT: &str = "{root}";
 /// Reads an operand of `path_under` and `path_outside`.
 pub(super) fn base(text: &Spanned<String>, reading: &mut Reading) -> Option<Base> {
     let span = text.span();
-    let (anchor, below) = anchored(text.get_ref(), &span, reading)?;
+    let normal: String = text.get_ref().nfc().collect();
+    let (anchor, below) = anchored(&normal, &span, reading)?;
     if below.contains('*') {
         let message = format!("`{}` has a `*`, which means nothing special here", text.get_ref());
         fault(reading, span, message, "`path_glob` takes globs");
@@ -41,7 +43,9 @@ pub(super) fn base(text: &Spanned<String>, reading: &mut Reading) -> Option<Base
 
 /// Reads an operand of `path_glob`.
 pub(super) fn path_glob(text: &Spanned<String>, reading: &mut Reading) -> Option<PathGlob> {
-    let (pattern, span) = (text.get_ref().as_str(), text.span());
+    let span = text.span();
+    let normal: String = text.get_ref().nfc().collect();
+    let pattern = normal.as_str();
     let name_only = !pattern.contains('/') && !pattern.starts_with('~') && !pattern.contains(ROOT);
     let (anchor, below) = if name_only || pattern.starts_with("**/") {
         (Anchor::Absolute, pattern)

@@ -175,7 +175,8 @@ fn mask_credentials(line: &str) -> String {
 /// Masks quoted text, and what stands bare behind an `=`: keys and punctuation stay.
 fn mask_values(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let (mut quote, mut value, mut escaped) = (None, !text.contains('='), false);
+    let header = text.trim_start().starts_with('[') && text.trim_end().ends_with(']');
+    let (mut quote, mut value, mut escaped) = (None, !header && !text.contains('='), false);
     for character in text.chars() {
         let edge = !escaped && (quote == Some(character) || quote.is_none() && "\"'".contains(character));
         let hide = !edge && (quote.is_some() || value && !"{}[],= \t".contains(character));

@@ -8,6 +8,7 @@
 mod reading;
 mod rule;
 pub(crate) mod units;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -17,10 +18,9 @@ use toml::de::DeTable;
 
 use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings};
 
-pub(crate) use reading::{
-    List, Reading, Section, Word, did_you_mean, elements, file_words, only_strings, scalar, string,
-};
+pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
+pub(crate) use values::{did_you_mean, elements, only_strings, scalar, string};
 
 /// Keys at the top of the file, for hints.
 pub(crate) const TOP_KEYS: &[&str] = &[

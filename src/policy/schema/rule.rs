@@ -10,7 +10,8 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reading::{List, Node, Reading, Section, file_words, only_strings, scalars, string, table, word};
+use super::reading::{List, Node, Reading, Section, file_words};
+use super::values::{list_words, only_strings, scalars, string, table, word};
 use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Number, Scalar, Severity};
 
 /// One `[[rule]]`.
@@ -31,7 +32,7 @@ pub(crate) struct Rule {
     pub(crate) severity: Option<Severity>,
     pub(crate) class: Option<Class>,
     pub(crate) owner: Option<String>,
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<Spanned<String>>,
     /// Line 0 stands for "not known yet": the compiler knows the text. The span is the header's.
     pub(crate) examples: Vec<Spanned<Example>>,
 }
@@ -135,7 +136,7 @@ pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Read
         severity: section.word("severity", reading).map(Spanned::into_inner),
         class: section.word("class", reading).map(Spanned::into_inner),
         owner: section.string("owner", reading).map(Spanned::into_inner),
-        reason: section.string("reason", reading).map(Spanned::into_inner),
+        reason: section.string("reason", reading),
         examples: examples(&mut section, reading),
     };
     section.finish(reading);
@@ -218,8 +219,7 @@ fn predicates(node: Node<'_>, name: &str, reading: &mut Reading) -> Option<Vec<T
         reading.fault_with(section.key_span("list"), "a named list needs a predicate", hint);
         section.take("list");
     } else if section.entries().next().is_none() {
-        let hint =
-            format!("predicates: {}", super::reading::list_words(PredicateWord::ALL.iter().map(|(w, _)| *w)));
+        let hint = format!("predicates: {}", list_words(PredicateWord::ALL.iter().map(|(w, _)| *w)));
         reading.fault_with(node.span(), format!("the condition on `{name}` says nothing"), hint);
     }
     section.finish(reading);
@@ -331,10 +331,7 @@ pub(crate) fn unknown_fact(key: &Spanned<&str>) -> Diagnostic {
     let name = key.get_ref();
     let words = || Fact::WORDS.iter().map(|(word, _)| *word);
     let hint = super::later(name).or_else(|| super::did_you_mean(name, words())).unwrap_or_else(|| {
-        format!(
-            "an argument is named by a pointer, `\"/{name}\"`; facts: {}",
-            super::reading::list_words(words())
-        )
+        format!("an argument is named by a pointer, `\"/{name}\"`; facts: {}", list_words(words()))
     });
     Diagnostic::fault(key.span(), format!("unknown fact `{name}`")).with_hint(hint)
 }

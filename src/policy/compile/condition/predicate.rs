@@ -14,8 +14,17 @@ use crate::policy::{Number, Predicate, Scalar};
 /// What a compiled regex may take, bytes; the lazy automaton gets as much again.
 const REGEX_BYTES: usize = 1 << 20;
 
-/// Compiles one test; `texts` says that what is compared is always text.
-pub(super) fn predicate(test: &Test, texts: bool, reading: &mut Reading) -> Option<Predicate> {
+/// What a condition looks at, as far as operands depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// Arguments: JSON of any type.
+    Values,
+    /// Facts: always text.
+    Texts,
+}
+
+/// Compiles one test.
+pub(super) fn predicate(test: &Test, compared: Compared, reading: &mut Reading) -> Option<Predicate> {
     use PredicateWord as W;
     let word = *test.word.get_ref();
     if test.values.get_ref().is_empty() {
@@ -24,8 +33,8 @@ pub(super) fn predicate(test: &Test, texts: bool, reading: &mut Reading) -> Opti
         return None;
     }
     match word {
-        W::Eq => scalars(test, texts, reading)?.into_iter().next().map(Predicate::Eq),
-        W::In => scalars(test, texts, reading).map(Predicate::In),
+        W::Eq => scalars(test, compared, reading)?.into_iter().next().map(Predicate::Eq),
+        W::In => scalars(test, compared, reading).map(Predicate::In),
         W::Glob => texts_of(test, reading).map(|list| Predicate::Glob(names::globs(list.get_ref(), reading))),
         W::Matches => {
             texts_of(test, reading).and_then(|list| regexes(&list, reading)).map(Predicate::Matches)
@@ -42,8 +51,8 @@ pub(super) fn predicate(test: &Test, texts: bool, reading: &mut Reading) -> Opti
     }
 }
 
-fn scalars(test: &Test, texts: bool, reading: &mut Reading) -> Option<Vec<Scalar>> {
-    if texts {
+fn scalars(test: &Test, compared: Compared, reading: &mut Reading) -> Option<Vec<Scalar>> {
+    if compared == Compared::Texts {
         let strings = texts_of(test, reading)?.into_inner();
         return Some(strings.into_iter().map(|text| Scalar::String(text.into_inner())).collect());
     }
@@ -66,35 +75,31 @@ fn texts_of(test: &Test, reading: &mut Reading) -> Option<List<String>> {
 }
 
 fn regexes(list: &List<String>, reading: &mut Reading) -> Option<RegexSet> {
-    let mut sound = true;
+    let texts = list.get_ref().iter().map(Spanned::get_ref);
+    let set = RegexSetBuilder::new(texts).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
+    if let Ok(set) = set {
+        return Some(set);
+    }
+    let before = reading.diagnostics.len();
     for pattern in list.get_ref() {
-        let built =
-            RegexBuilder::new(pattern.get_ref()).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
-        if let Err(error) = built {
-            sound = false;
+        if let Err(error) = RegexBuilder::new(pattern.get_ref()).size_limit(REGEX_BYTES).build() {
             let (message, hint) = describe(pattern.get_ref(), &error);
             fault(reading, pattern.span(), message, hint);
         }
     }
-    if !sound {
-        return None;
+    if reading.diagnostics.len() == before {
+        let hint = "spread them over several tables of `any`";
+        fault(reading, list.span(), "these regexes are too large together", hint);
     }
-    let texts = list.get_ref().iter().map(Spanned::get_ref);
-    let set = RegexSetBuilder::new(texts).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
-    if set.is_err() {
-        fault(
-            reading,
-            list.span(),
-            "these regexes are too large together",
-            "split them over several conditions",
-        );
-    }
-    set.ok()
+    None
 }
 
 fn describe(pattern: &str, error: &regex::Error) -> (String, &'static str) {
     if matches!(error, regex::Error::CompiledTooBig(_)) {
-        return ("the compiled regex would be too large".to_owned(), "bound the repetitions, or use a glob");
+        return (
+            "the compiled regex would be too large".to_owned(),
+            "repeat less; `\\w` and `\\d` cover all of Unicode, `[A-Za-z0-9_]` is far smaller",
+        );
     }
     // The library draws its own caret; the last line is the reason.
     let text = error.to_string();
