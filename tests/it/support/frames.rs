@@ -1,4 +1,4 @@
-//! Hostile frames: the corpus as it is written, one case against one command, and the judgement of what came of it.
+//! One hostile case against one command, and the judgement of what came of it.
 //!
 //! It refuses to know the product: a case runs against any prefix that wraps a server, none included.
 //!
@@ -6,18 +6,16 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ChildStdin;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
-use serde::Deserialize;
 
+use super::corpus::{Case, Direction, Piece};
 use super::parts;
 use super::process::{Deadline, Line, Piped, command_line, peak_memory_kib};
 use super::record::Record;
@@ -32,132 +30,6 @@ const PENDING_TIME: Duration = Duration::from_secs(3);
 const DENIED_TOOLS: [&[u8]; 2] = [b"delete_file", b"wipe_volume"];
 const SENTINEL_MARK: &[u8] = b"\"sentinel\"";
 const SENTINEL_START: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":\"sentinel\"";
-
-/// One hostile frame (or a few) with what may come of it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Case {
-    /// Names the case in reports.
-    pub id: String,
-    /// Its kind: `framing`, `batch`, `duplicate_key`, …
-    pub cls: String,
-    /// The policy it is judged by, `P1` to `P8`.
-    pub policy: String,
-    /// Who sends it.
-    pub direction: Direction,
-    /// The protocol revision shaken hands on before; `none` and `2026-07-28` have no handshake.
-    pub negotiated: String,
-    /// What is sent, each piece as often as it says.
-    pub pieces: Vec<Piece>,
-    /// Sent first and left pending at the server.
-    #[serde(default)]
-    pub pre_b64: Option<String>,
-    /// The outcomes that pass.
-    pub accept: Vec<String>,
-    /// Whether another outcome is a failure, or only worth telling.
-    pub strict: bool,
-    /// Why.
-    pub reason: String,
-    /// What must never happen, for the reader of a failure.
-    #[serde(default)]
-    pub must_not: String,
-    /// Which half of the corpus it is from; it decides the tool that the sentinel calls.
-    #[serde(default)]
-    pub half: Option<String>,
-}
-
-/// Who sends a case's frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Written to the command's stdin.
-    ClientToServer,
-    /// Written by the recorder to its stdout.
-    ServerToClient,
-}
-
-/// A run of bytes, repeated. Written as text where it is text, so that the corpus can be read.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Piece {
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    b64: Option<String>,
-    times: usize,
-}
-
-impl Piece {
-    fn bytes(&self) -> Vec<u8> {
-        match (&self.text, &self.b64) {
-            (Some(text), _) => text.clone().into_bytes(),
-            (None, Some(b64)) => STANDARD.decode(b64).unwrap(),
-            (None, None) => Vec::new(),
-        }
-    }
-}
-
-impl Case {
-    /// All bytes of the case.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.pieces.iter().flat_map(|piece| piece.bytes().repeat(piece.times)).collect()
-    }
-
-    /// How many bytes that is, without making them.
-    pub fn size(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.bytes().len() * piece.times).sum()
-    }
-
-    fn pending(&self) -> Vec<u8> {
-        self.pre_b64.as_ref().map(|b64| STANDARD.decode(b64).unwrap()).unwrap_or_default()
-    }
-
-    fn handshake(&self) -> Vec<Vec<u8>> {
-        if matches!(self.negotiated.as_str(), "none" | "2026-07-28") {
-            return Vec::new();
-        }
-        let hello = format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{{\"protocolVersion\":\"{}\",\
-             \"capabilities\":{{}},\"clientInfo\":{{\"name\":\"f\",\"version\":\"1\"}}}}}}\n",
-            self.negotiated
-        );
-        vec![hello.into_bytes(), b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n".to_vec()]
-    }
-
-    /// The case ends in the middle of a line: only the end of input completes it.
-    fn unterminated(&self) -> bool {
-        let ends_a_line =
-            self.pieces.last().is_some_and(|last| last.times == 1 && last.bytes().ends_with(b"\n"));
-        self.direction == Direction::ClientToServer && !ends_a_line && !self.id.contains("utf")
-    }
-
-    fn sentinel(&self) -> Vec<u8> {
-        let tool = if self.half.as_deref().is_none_or(|half| half == "dev") { "echo" } else { "get_weather" };
-        format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":\"sentinel\",\"method\":\"tools/call\",\"params\":{{\"name\":\"{tool}\",\
-             \"arguments\":{{}}}}}}\n"
-        )
-        .into_bytes()
-    }
-}
-
-/// Reads a corpus, one case on each line.
-pub fn read(path: &Path) -> Vec<Case> {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let case = |(at, line)| {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{}:{}: {error}", path.display(), at + 1))
-    };
-    text.lines().enumerate().map(case).collect()
-}
-
-/// The corpus of this repository.
-pub fn own() -> Vec<Case> {
-    read(&parts::fixture("frames/corpus.jsonl"))
-}
-
-/// The larger corpus that is kept beside the repository. `None`, and said so, where it is not.
-pub fn shared() -> Option<Vec<Case>> {
-    let path = parts::test_data("frames/frames.jsonl")?;
-    Some(read(&path))
-}
 
 /// What came of a case.
 #[derive(Debug)]
@@ -275,7 +147,7 @@ impl Trial {
             command.env("CALLGATE_HOLD", "1");
         }
         if case.direction == Direction::ServerToClient {
-            let emission: PathBuf = folder.join("emission");
+            let emission = folder.join("emission");
             std::fs::write(&emission, case.bytes()).unwrap();
             let lines_before = case.handshake().len() + usize::from(!pending.is_empty());
             command.env("CALLGATE_EMIT", emission).env("CALLGATE_EMIT_AFTER", lines_before.to_string());
@@ -303,6 +175,7 @@ impl Trial {
             seen.peak_kib = peak_memory_kib(self.command.pid());
         }
         self.command.kill();
+        self.command.close_stdin();
         if !self.record.await_end(EXIT_TIME) {
             seen.note.push_str(" the server outlived the command");
         }
