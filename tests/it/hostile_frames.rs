@@ -16,7 +16,7 @@ use crate::support::gates::{self, Gate, THROUGH_CALLGATE};
 use crate::support::parsers::seen_calls;
 
 /// Long enough for a recorder to answer; the frames that swallow the next line use it up.
-const CONTROL_TIME: Duration = Duration::from_secs(8);
+const CONTROL_TIME: Duration = Duration::from_secs(12);
 
 /// The largest case that is worth sending where nothing judges it.
 const CONTROL_SIZE: usize = 1 << 20;
@@ -38,7 +38,8 @@ fn behind_a_bare_prefix_the_shared_frames_arrive_as_they_were_sent() {
 #[test]
 fn without_a_gate_every_parser_sees_denied_calls_in_the_frames() {
     let test = "without_a_gate_every_parser_sees_denied_calls_in_the_frames";
-    let cases = small(corpus::own());
+    let mut cases = corpus::own();
+    cases.retain(|case| ["control", "batch", "duplicate_key", "escape"].contains(&case.cls.as_str()));
     let reports = frames::run_all(&cases, CONTROL_TIME, |_| Some(Vec::new()));
     let seen = denied_calls_seen(test, &reports);
     assert!(!seen.is_empty() && seen.values().all(|&denied| denied > 0), "{seen:?}");

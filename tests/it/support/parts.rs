@@ -218,6 +218,7 @@ mod tests {
         let second = parts("test", &manifests, write("second")).unwrap();
         assert_eq!(first, second);
         assert_eq!(std::fs::read_to_string(first.join("part")).unwrap(), "first");
+        std::fs::remove_file(first.with_extension("lock")).unwrap();
         std::fs::remove_dir_all(first).unwrap();
     }
 }
