@@ -1,0 +1,19 @@
+//! The one integration binary: what the parts do together, and that the house stays tidy.
+//!
+//! It refuses to be many binaries: each would be linked on its own, and each would need its own support.
+//!
+//! Invariant: every file beside this one is a module here; `tidy` fails on a forgotten one.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails should stop at once and say where; deadlines need a clock"
+)]
+
+mod hostile_frames;
+mod parsers;
+mod real_parts;
+mod support;
+mod tidy;

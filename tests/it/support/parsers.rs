@@ -1,0 +1,42 @@
+//! What other languages' JSON parsers see in bytes that reached a server.
+//!
+//! It refuses to rank them: each parser's reading stands beside the others, and a test looks at all.
+//!
+//! Invariant: a parser that did not run is absent from the answer and was named as not run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::parts;
+use super::process::{Line, Piped, command_line};
+
+/// A parser reads the bytes many times over, line by line.
+const READING_TIME: Duration = Duration::from_mins(2);
+
+/// For each parser the calls that it sees, as method and tool; the tool is empty where there is none.
+pub type Sightings = BTreeMap<String, Vec<(String, String)>>;
+
+/// What Python's json, pydantic-core, orjson, Node's `JSON.parse` and Go's encoding/json see in these streams of bytes,
+/// taken together; each is read from its beginning. `test` is named for the parsers that this machine lacks.
+pub fn seen_calls(test: &str, streams: &[&[u8]]) -> Sightings {
+    let folder = tempfile::tempdir().unwrap();
+    let save = |(number, bytes): (usize, &&[u8])| {
+        let file = folder.path().join(number.to_string());
+        std::fs::write(&file, bytes).unwrap();
+        file
+    };
+    let files: Vec<PathBuf> = streams.iter().enumerate().map(save).collect();
+    let python = parts::python(test).map(|python| python.script("parsers/see.py"));
+    let node = parts::node(test).map(|node| node.script("parsers/see.mjs"));
+    let go = parts::go(test, "parsers/see.go").map(|program| vec![program.to_str().unwrap().to_owned()]);
+    [python, node, go].into_iter().flatten().flat_map(|reader| sightings(&reader, &files)).collect()
+}
+
+fn sightings(reader: &[String], files: &[PathBuf]) -> Sightings {
+    let reader = Piped::start(&mut command_line(reader, files));
+    let Line::Said(told) = reader.line(READING_TIME) else {
+        panic!("no reading; stderr:\n{}", reader.stderr())
+    };
+    serde_json::from_slice(&told).unwrap()
+}
