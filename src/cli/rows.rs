@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use crate::policy::Effect;
-use crate::store::AuditRow;
+use crate::store::{AuditRow, JsonText};
 
 /// How much of the arguments fits beside the rest, characters.
 const ARGUMENTS_SHOWN: usize = 72;
@@ -66,7 +66,7 @@ fn ending(row: &AuditRow) -> String {
 }
 
 fn arguments(row: &AuditRow) -> String {
-    let text = row.arguments.as_deref().unwrap_or_default();
+    let text = row.arguments.as_ref().map_or("", JsonText::as_str);
     let shown: String = text.chars().take(ARGUMENTS_SHOWN).flat_map(visible).collect();
     if text.chars().nth(ARGUMENTS_SHOWN).is_some() { format!("{shown}…") } else { shown }
 }

@@ -9,6 +9,8 @@ use globset::{Glob, GlobMatcher};
 
 use super::log::{StorePlace, Which};
 use super::{Exit, paint, rows};
+use crate::policy::Effect;
+use crate::record::Outcome;
 use crate::store::{AuditRow, Filter, Order, Reader};
 
 /// How often the store is asked whether anything was committed: one cheap question.
@@ -49,7 +51,10 @@ impl Tail {
             print(row, self.json)?;
         }
         let mut version = None;
-        while !self.no_follow {
+        if self.no_follow {
+            return Ok(Exit::Done);
+        }
+        loop {
             let now = reader.data_version()?;
             if version.replace(now) != Some(now) {
                 let (new, upto) = reader.follow(last)?;
@@ -60,7 +65,6 @@ impl Tail {
             }
             std::thread::sleep(LOOK_AGAIN);
         }
-        Ok(Exit::Done)
     }
 }
 
@@ -77,7 +81,7 @@ fn open(path: &Path, once: bool) -> anyhow::Result<Option<Reader>> {
             Ok(reader) => return Ok(Some(reader)),
             // Its first writer is still making it.
             Err(_) if !once && std::fs::metadata(path).is_ok_and(|file| file.len() == 0) => {
-                std::thread::sleep(WAIT)
+                std::thread::sleep(WAIT);
             }
             Err(_) if once && !path.exists() => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -106,8 +110,8 @@ impl Wanted {
         let session = filter.session.as_deref().unwrap_or_default();
         same(&filter.agent, &row.agent)
             && same(&filter.server, &row.server)
-            && word(filter.verdict.map(|verdict| verdict.as_str()), &row.verdict)
-            && word(filter.outcome.map(|outcome| outcome.as_str()), &row.outcome)
+            && word(filter.verdict.map(Effect::as_str), &row.verdict)
+            && word(filter.outcome.map(Outcome::as_str), &row.outcome)
             && row.session.as_deref().unwrap_or_default().starts_with(session)
             && self.tool.as_ref().is_none_or(|tool| tool.is_match(row.tool.as_deref().unwrap_or_default()))
     }

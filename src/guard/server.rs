@@ -74,7 +74,8 @@ impl Session {
     /// A batch (2025-03-26): all of its answers are expected, or none passes.
     fn answers(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
         let foreign = glance_batch(line.content()).any(|seen| {
-            let unasked = status(seen.kind).is_some() && seen.id.is_some_and(|id| !self.flight.contains(&id.key()));
+            let unasked =
+                status(seen.kind).is_some() && seen.id.is_some_and(|id| !self.flight.contains(&id.key()));
             unasked || seen.kind == GlanceKind::Ambiguous
         });
         if foreign && self.is_gated() {

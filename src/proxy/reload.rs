@@ -130,8 +130,7 @@ pub fn watch(watched: Watched, reloads: Arc<Reloads>) -> std::io::Result<Watchin
                 let _ = events.send(());
             }
         });
-        Watch { watched, reloads, watcher: eyes.ok(), folders: BTreeSet::new(), candidate: None }
-            .run(&asked);
+        Watch { watched, reloads, watcher: eyes.ok(), folders: BTreeSet::new(), candidate: None }.run(&asked);
     })?;
     Ok(Watching { ask })
 }

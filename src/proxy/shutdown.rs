@@ -54,7 +54,7 @@ pub(super) async fn live(
         ended = gate.pump_server(from_server) => End::from(ended),
         status = child.exited() => End::Exited(status),
         () = gate.to_client.broken() => End::Client,
-        () = asked.to_end() => End::Client,
+        () = asked.comes() => End::Client,
     };
     let status = match end {
         End::Client => farewell(gate, from_server, child, &mut asked).await,
@@ -104,7 +104,7 @@ async fn farewell(
         () = finish => None,
         _ = gate.silence(SILENCE) => None,
         () = sleep(LONGEST_FAREWELL) => None,
-        () = asked.to_end() => None,
+        () = asked.comes() => None,
     };
     if status.is_some() {
         last_words(gate, from_server).await;
@@ -129,7 +129,7 @@ impl Asked {
         Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
     }
 
-    async fn to_end(&mut self) {
+    async fn comes(&mut self) {
         std::future::poll_fn(|context| {
             let came = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
             if came { Poll::Ready(()) } else { Poll::Pending }

@@ -53,15 +53,13 @@ fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
 fn unshared(fd: BorrowedFd<'_>, flags: OFlags) -> io::Result<OwnedFd> {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    match rustix::fs::open(path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(own) => Ok(own),
-        // No /proc, or another user's pipe: share the flag rather than fail.
-        Err(_) => {
-            let own = fd.try_clone_to_owned()?;
-            rustix::io::ioctl_fionbio(&own, true)?;
-            Ok(own)
-        }
+    if let Ok(own) = rustix::fs::open(path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
+        return Ok(own);
     }
+    // No /proc, or another user's pipe: share the flag rather than fail.
+    let own = fd.try_clone_to_owned()?;
+    rustix::io::ioctl_fionbio(&own, true)?;
+    Ok(own)
 }
 
 /// The reading end of a stream.
