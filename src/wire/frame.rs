@@ -115,28 +115,30 @@ fn readable(id: Json<'_>) -> Option<String> {
 
 fn read_batch(mut scanner: Scanner<'_>) -> Step<Vec<Message<'_>>> {
     let mut messages = Vec::new();
-    scanner.elements(|scanner| {
-        if scanner.peek() != Some(b'{') {
-            scanner.flawed(Fault::BatchMember);
-            return scanner.value().map(|_| ());
-        }
-        let mut envelope = Envelope::default();
-        envelope.read(scanner)?;
-        if messages.len() == MAX_BATCH {
-            return Err(Fault::BatchTooLong);
-        }
-        match envelope.judge() {
-            Ok(message) => messages.push(message),
-            Err(fault) => scanner.flawed(fault),
-        }
-        Ok(())
-    })?;
-    scanner.end()?;
-    match scanner.flaw {
+    let read = scanner.elements(|scanner| read_batch_member(scanner, &mut messages));
+    let broken = read.and_then(|()| scanner.end()).err();
+    match scanner.flaw.or(broken) {
         Some(fault) => Err(fault),
         None if messages.is_empty() => Err(Fault::EmptyBatch),
         None => Ok(messages),
     }
+}
+
+fn read_batch_member<'a>(scanner: &mut Scanner<'a>, messages: &mut Vec<Message<'a>>) -> Step<()> {
+    if scanner.peek() != Some(b'{') {
+        scanner.flawed(Fault::BatchMember);
+        return scanner.value().map(drop);
+    }
+    let mut envelope = Envelope::default();
+    envelope.read(scanner)?;
+    if messages.len() == MAX_BATCH {
+        return Err(Fault::BatchTooLong);
+    }
+    match envelope.judge() {
+        Ok(message) => messages.push(message),
+        Err(fault) => scanner.flawed(fault),
+    }
+    Ok(())
 }
 
 /// The members of a message as they were met, last one where there are two: those frames are refused by then.

@@ -28,3 +28,6 @@ pub use text::{fold, has_invisible, shown};
 pub const MAX_DEPTH: usize = 127;
 /// Longest batch. Arbitrary: far above what any client sends, low enough that a frame of the largest size stays cheap.
 pub const MAX_BATCH: usize = 1024;
+
+#[cfg(test)]
+mod tests;

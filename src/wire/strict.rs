@@ -130,22 +130,33 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a key and its colon, up to the first byte of the value.
+    #[inline]
     fn key(&mut self) -> Step<Cow<'a, str>> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected());
         }
-        let (raw, escaped) = self.string()?;
-        let key = if escaped { string::decode(raw) } else { Cow::Borrowed(raw) };
-        if key.starts_with(PRIVATE) {
-            self.flawed(Fault::PrivateKey);
-        }
+        let start = self.at + 1;
+        let escaped = self.string()?;
+        let raw = self.text.get(start..self.at - 1).unwrap_or_default();
         self.space();
         if self.peek() != Some(b':') {
             return Err(self.unexpected());
         }
         self.at += 1;
         self.space();
-        Ok(key)
+        if escaped {
+            let key = string::decode(raw);
+            self.look_at_key(&key);
+            return Ok(key);
+        }
+        self.look_at_key(raw);
+        Ok(Cow::Borrowed(raw))
+    }
+
+    fn look_at_key(&mut self, key: &str) {
+        if key.starts_with(PRIVATE) {
+            self.flawed(Fault::PrivateKey);
+        }
     }
 
     /// Begins a value. `true` means that a container was opened and the place is its first value.
@@ -259,10 +270,21 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Reads a string: what stands between its quotes, and whether that has escapes.
-    fn string(&mut self) -> Step<(&'a str, bool)> {
-        let start = self.at + 1;
-        let literal = string::pass(self.text.as_bytes(), start).map_err(|broken| match broken {
+    /// Passes over a string; whether it has escapes.
+    #[inline]
+    fn string(&mut self) -> Step<bool> {
+        let end = string::plain(self.text.as_bytes(), self.at + 1);
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return self.string_with_escapes(end);
+        }
+        self.at = end + 1;
+        Ok(false)
+    }
+
+    /// The rest of a string that is plain up to `end`. Apart, because most strings never come here.
+    #[cold]
+    fn string_with_escapes(&mut self, end: usize) -> Step<bool> {
+        let literal = string::pass(self.text.as_bytes(), end).map_err(|broken| match broken {
             Broken::Open => Fault::Truncated,
             Broken::Control(0) => Fault::Nul,
             Broken::Control(b'\r') => Fault::BareCr,
@@ -273,7 +295,7 @@ impl<'a> Scanner<'a> {
         if literal.lone_surrogate {
             self.flawed(Fault::LoneSurrogate);
         }
-        Ok((self.text.get(start..literal.end - 1).unwrap_or_default(), literal.escaped))
+        Ok(literal.escaped)
     }
 
     fn number(&mut self) -> Step<()> {

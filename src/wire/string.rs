@@ -26,7 +26,7 @@ pub(super) enum Broken {
     Escape,
 }
 
-/// Passes over a string literal whose opening quote is just before `at`.
+/// Passes over a string literal from `at` on, a place after its opening quote and not inside an escape.
 pub(super) fn pass(bytes: &[u8], mut at: usize) -> Result<Literal, Broken> {
     let (mut escaped, mut lone_surrogate) = (false, false);
     loop {
@@ -62,7 +62,8 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The first place from `at` on with a quote, a backslash or a control character, or the end.
-fn plain(bytes: &[u8], mut at: usize) -> usize {
+#[inline]
+pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let special = special(u64::from_le_bytes(*eight));
         if special != 0 {
