@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use callgate::call::Call;
 use callgate::policy::{Facts, Keep, NoLinks, Policy, Redactor};
@@ -23,7 +24,7 @@ fn policy(rules: usize) -> Option<Policy> {
             "[[rule]]\ntools = [\"{tool}\"]\naction = \"deny\"\nwhen = {{ \"/path\" = {{ path_under = [\"/etc/{number}\"] }} }}\n"
         );
     }
-    Some(settings::read(&source, &Environment::default()).ok()?.config.policy)
+    Some(Arc::unwrap_or_clone(settings::read(&source, &Environment::default()).ok()?.config.policy))
 }
 
 fn judging(criterion: &mut Criterion) {
