@@ -124,7 +124,7 @@ impl Intake {
             eval_us: Some(call.eval_us),
             completion: call.completion.clone(),
             reason: call.reason.as_deref().map(|reason| self.redactor.prose(reason)),
-            matched: matched(&call.matched),
+            matched: call.verdict.map(|_| matched(&call.matched)),
             ..Event::new(Kind::Call, call.unix_ms)
         };
         if let Some(kept) = kept {
@@ -249,12 +249,15 @@ struct Member<'a> {
     acted: bool,
 }
 
-fn matched(matches: &[MatchRecord]) -> Option<String> {
+fn matched(matches: &[MatchRecord]) -> String {
+    if matches.is_empty() {
+        return "[]".to_owned();
+    }
     let members = matches.iter().map(|one| Member {
         rule: &one.rule,
         effect: one.effect.as_str(),
         mode: one.mode.as_str(),
         acted: one.acted,
     });
-    (!matches.is_empty()).then(|| json(&members.collect::<Vec<_>>()))
+    json(&members.collect::<Vec<_>>())
 }

@@ -17,8 +17,8 @@ use crate::clock;
 use crate::record::{Gap, Record, SessionInfo};
 use crate::settings::KeepArguments;
 
-/// How many calls without completion are remembered; for the rest the file is asked.
-const OPEN_CALLS: usize = 4_096;
+/// How many calls without completion are remembered: as many as can be in flight.
+const OPEN_CALLS: usize = crate::guard::MOST_IN_FLIGHT;
 
 /// The writing end of one session's chain; shared by the call path and the writer thread, one at a time.
 #[derive(Debug)]
@@ -127,7 +127,8 @@ impl Ledger {
                     }
                 }
                 Some(Spot::Stored(seq)) => event.of = Some(seq),
-                None => {}
+                // Its call is in a gap: there is nothing that it could complete.
+                None => return,
             },
             (Kind::Call | Kind::Completion | Kind::Gap | Kind::Notice, _) => {}
         }
