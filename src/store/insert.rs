@@ -30,6 +30,8 @@ pub(super) struct Appending<'a> {
     state: &'a mut State,
     policies: &'a mut HashMap<Arc<str>, i64>,
     encoder: &'a mut Encoder,
+    /// Looked up once for all rows of the transaction.
+    insert_event: CachedStatement<'a>,
     /// The last `seq` of the file.
     last: i64,
 }
@@ -42,7 +44,8 @@ impl<'a> Appending<'a> {
         encoder: &'a mut Encoder,
     ) -> Result<Self> {
         let last = last_seq(connection)?;
-        Ok(Self { connection, state, policies, encoder, last })
+        let insert_event = connection.prepare_cached(INSERT_EVENT)?;
+        Ok(Self { connection, state, policies, encoder, insert_event, last })
     }
 
     /// Appends one entry; the `seq` of an event, 0 for the rest.
@@ -68,7 +71,7 @@ impl<'a> Appending<'a> {
         if let Some(revision) = &event.policy {
             columns[POLICY_COLUMN] = ValueRef::Integer(self.policy_id(revision)?);
         }
-        insert(self.connection.prepare_cached(INSERT_EVENT)?, columns, &hash)?;
+        insert(&mut self.insert_event, columns, &hash)?;
         (self.state.n, self.state.hash, self.last) = (n, hash, self.last.max(seq));
         Ok(seq)
     }
@@ -110,7 +113,7 @@ impl<'a> Appending<'a> {
             ValueRef::Integer(n),
         ];
         let hash = self.encoder.link(&self.state.hash, Table::Sessions, columns);
-        insert(self.connection.prepare_cached(INSERT_SESSION)?, columns, &hash)?;
+        insert(&mut self.connection.prepare_cached(INSERT_SESSION)?, columns, &hash)?;
         (self.state.n, self.state.hash, self.state.row) = (n, hash, Some(id));
         Ok(id)
     }
@@ -155,7 +158,7 @@ impl<'a> Appending<'a> {
             ValueRef::Integer(n),
         ];
         let hash = self.encoder.link(&self.state.hash, Table::Assignments, columns);
-        insert(self.connection.prepare_cached(INSERT_ASSIGNMENT)?, columns, &hash)?;
+        insert(&mut self.connection.prepare_cached(INSERT_ASSIGNMENT)?, columns, &hash)?;
         (self.state.n, self.state.hash) = (n, hash);
         Ok(())
     }
@@ -233,7 +236,7 @@ pub(super) fn checkpoint(
     ];
     let mac = chain::seal(key, &before, columns);
     let sql = "INSERT INTO checkpoints (id, ts, kind, upto_seq, heads, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    insert(connection.prepare_cached(sql)?, columns, &mac)
+    insert(&mut connection.prepare_cached(sql)?, columns, &mac)
 }
 
 fn next_id(connection: &Connection, sql: &str) -> Result<i64> {
@@ -241,7 +244,7 @@ fn next_id(connection: &Connection, sql: &str) -> Result<i64> {
 }
 
 fn insert<'a>(
-    mut statement: CachedStatement<'_>,
+    statement: &mut CachedStatement<'_>,
     columns: impl IntoIterator<Item = ValueRef<'a>>,
     hash: &'a [u8; 32],
 ) -> Result<()> {
