@@ -13,7 +13,9 @@
 )]
 
 mod hostile_frames;
+mod modes;
 mod parsers;
 mod real_parts;
 mod support;
 mod tidy;
+mod transparency;
