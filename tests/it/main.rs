@@ -16,6 +16,7 @@ mod hostile_frames;
 mod modes;
 mod parsers;
 mod real_parts;
+mod reload;
 mod support;
 mod tidy;
 mod transparency;
