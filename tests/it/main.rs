@@ -12,7 +12,9 @@
     reason = "a test that fails should stop at once and say where; deadlines need a clock"
 )]
 
+mod ends;
 mod hostile_frames;
+mod life;
 mod modes;
 mod parsers;
 mod real_parts;

@@ -149,7 +149,8 @@ pub struct Told {
 }
 
 impl Told {
-    fn of(output: &Output) -> Self {
+    /// What an output holds.
+    pub fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
