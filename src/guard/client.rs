@@ -2,7 +2,7 @@
 //!
 //! Invariant: a line that cannot be read is judged as malformed; it is never taken for traffic that is no call.
 
-use super::effect::{Outbox, Passing};
+use super::effect::{Outbox, Passing, SPOILED};
 use super::exchange::{Emit, Exchange, Judged, Origin, Subject};
 use super::flight::{Asks, InFlight};
 use super::refusal::Cause;
@@ -12,9 +12,6 @@ use crate::policy::Mode;
 use crate::record::{CallRecord, Completion, Now, Outcome, Record, Status};
 use crate::wire::{Fault, Frame, Id, IdKey, Json, Line, Lines, Malformed, Message, mcp, read, shown};
 
-/// What ends a line whose beginning had already left when the gate closed: no parser completes it.
-const SPOILED: &[u8] = b"\0\n";
-
 impl Session {
     /// Bytes from the client.
     pub fn client_bytes(&mut self, chunk: &[u8], now: Now) -> Outbox {
@@ -22,7 +19,9 @@ impl Session {
         let mut lines = std::mem::replace(&mut self.client, Lines::new(0));
         lines.feed(chunk, |line| self.client_line(line, now, &mut out));
         self.client = lines;
-        if !self.is_gated() {
+        if self.is_gated() {
+            self.between_lines(&mut out);
+        } else {
             self.client.mark_forwarded();
         }
         out
@@ -49,6 +48,7 @@ impl Session {
             }
         });
         self.client = lines;
+        self.between_lines(&mut out);
         out
     }
 
@@ -334,10 +334,9 @@ fn announcement(record: &CallRecord) -> Option<String> {
         | Outcome::Pending
         | Outcome::FailOpen => return None,
     };
-    let name = if record.tool.is_empty() { shown(&record.method) } else { shown(&record.tool) };
-    Some(format!(
-        "{what}: {name}: {} [ref {}]",
-        record.reason.as_deref().unwrap_or_default(),
-        record.tool_call_id
-    ))
+    let name = if record.tool.is_empty() { &record.method } else { &record.tool };
+    // A frame that cannot be read names nothing; its reason says what it is.
+    let name = if name.is_empty() { String::new() } else { format!("{}: ", shown(name)) };
+    let reason = record.reason.as_deref().unwrap_or_default();
+    Some(format!("{what}: {name}{reason} [ref {}]", record.tool_call_id))
 }

@@ -7,6 +7,9 @@ use std::ops::Range;
 
 use crate::record::{Record, SessionInfo};
 
+/// What ends a line whose beginning had already left when the gate closed: no parser completes it.
+pub(super) const SPOILED: &[u8] = b"\0\n";
+
 /// The effects of one input.
 #[derive(Debug, Default)]
 pub struct Outbox {

@@ -34,7 +34,9 @@ pub enum Asks {
 /// All requests in flight at the server.
 #[derive(Debug, Default)]
 pub struct Flight {
-    by_id: HashMap<IdKey, InFlight>,
+    /// With each request its place in the order of departure: those of one chunk share their time.
+    by_id: HashMap<IdKey, (u64, InFlight)>,
+    departed: u64,
 }
 
 impl Flight {
@@ -51,18 +53,20 @@ impl Flight {
     /// A request leaves for the server. When full, it is not tracked.
     pub fn depart(&mut self, id: IdKey, request: InFlight) {
         if !self.is_full() {
-            self.by_id.insert(id, request);
+            self.departed += 1;
+            self.by_id.insert(id, (self.departed, request));
         }
     }
 
     /// An answer arrives.
     pub fn land(&mut self, id: &IdKey) -> Option<InFlight> {
-        self.by_id.remove(id)
+        self.by_id.remove(id).map(|(_, request)| request)
     }
 
     /// The client no longer waits for it: the request as it was, if it was not cancelled before.
     pub fn cancel(&mut self, id: &IdKey) -> Option<InFlight> {
-        let request = self.by_id.get_mut(id).filter(|request| !request.cancelled)?;
+        let request =
+            self.by_id.get_mut(id).map(|(_, request)| request).filter(|request| !request.cancelled)?;
         let before = request.clone();
         request.cancelled = true;
         Some(before)
@@ -71,8 +75,8 @@ impl Flight {
     /// The session ends: everything unanswered, in the order it was sent.
     pub fn drain(&mut self) -> Vec<(IdKey, InFlight)> {
         let mut all: Vec<_> = self.by_id.drain().collect();
-        all.sort_by_key(|(_, request)| (request.since_us, request.call));
-        all
+        all.sort_by_key(|(_, (place, _))| *place);
+        all.into_iter().map(|(id, (_, request))| (id, request)).collect()
     }
 }
 
@@ -107,10 +111,11 @@ mod tests {
     #[test]
     fn what_is_left_comes_out_in_order() {
         let mut flight = Flight::default();
-        for call in [3, 1, 2] {
-            flight.depart(IdKey::Number(i64::try_from(call).unwrap()), request(call));
-        }
-        let order: Vec<_> = flight.drain().into_iter().filter_map(|(_, request)| request.call).collect();
-        assert_eq!(order, [1, 2, 3]);
+        let no_call = InFlight { call: None, ..request(1) };
+        flight.depart(IdKey::Number(3), request(1));
+        flight.depart(IdKey::Number(1), no_call);
+        flight.depart(IdKey::Number(2), request(2));
+        let order: Vec<_> = flight.drain().into_iter().map(|(id, _)| id).collect();
+        assert_eq!(order, [3, 1, 2].map(IdKey::Number));
     }
 }

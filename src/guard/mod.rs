@@ -12,6 +12,9 @@ mod refusal;
 mod server;
 mod session;
 
+#[cfg(test)]
+mod tests;
+
 pub use answer::Answer;
 pub use effect::{Outbox, Passing};
 pub use flight::MOST_IN_FLIGHT;

@@ -107,7 +107,8 @@ pub enum Shape {
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {
     r#type: &'static str,
-    executed: bool,
+    /// `null` where nobody knows.
+    executed: Option<bool>,
     retryable: bool,
     decision: &'static str,
     reason: &'a str,
@@ -161,7 +162,7 @@ impl Refusal<'_> {
     fn data(&self) -> Data<'_> {
         Data {
             r#type: self.cause.word(),
-            executed: false,
+            executed: (self.cause != Cause::ServerExited).then_some(false),
             retryable: false,
             decision: self.cause.decision(),
             reason: self.reason,

@@ -1,6 +1,6 @@
 //! What the server sends: tolerated, completed, and kept from answering what it was not asked.
 
-use super::effect::Outbox;
+use super::effect::{Outbox, SPOILED};
 use super::flight::{Asks, InFlight};
 use super::session::{Session, notice};
 use crate::record::{Completion, NoticeKind, Now, Record, Status};
@@ -19,19 +19,29 @@ impl Session {
         if !self.is_gated() {
             self.server.mark_forwarded();
         }
+        if !self.server.is_ahead() {
+            self.between_lines(&mut out);
+        }
         out
     }
 
     fn server_line(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) {
-        if self.admits(line, now, out) && self.is_gated() {
+        let admitted = self.admits(line, now, out);
+        if !self.is_gated() {
+            return;
+        }
+        if admitted {
             out.to_client.extend_from_slice(line.bytes.get(line.ahead..).unwrap_or_default());
+        } else if line.ahead > 0 {
+            // The host has its beginning: without an end it would swallow the next line.
+            out.to_client.extend_from_slice(SPOILED);
         }
     }
 
     /// Notes what the line tells; whether it may pass where frames can be held back.
     fn admits(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
         if line.too_long {
-            return line.ahead > 0 || self.drop_reply("a line over the size limit", now, out);
+            return self.drop_reply("a line over the size limit", now, out);
         }
         let seen = glance(line.content());
         let length = line.bytes.len();

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::effect::{Outbox, Passing};
+use super::effect::{Outbox, Passing, SPOILED};
 use super::exchange::{Moment, failure};
 use super::flight::Flight;
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
@@ -72,6 +72,8 @@ pub struct Session {
     pub(super) server: Lines,
     pub(super) flight: Flight,
     pub(super) number: u64,
+    /// Frames of our own that wait for the end of a line whose beginning the client has.
+    held: Vec<u8>,
 }
 
 impl Session {
@@ -91,6 +93,7 @@ impl Session {
             steady_us,
             flight: Flight::default(),
             number: 0,
+            held: Vec::new(),
         }
     }
 
@@ -147,6 +150,7 @@ impl Session {
             at = at.max(frame.bytes.end);
             outbox.to_client.extend(self.recall(&frame, cause, why));
         }
+        self.between_lines(&mut outbox);
         kept.extend_from_slice(outbox.to_server.get(at..).unwrap_or_default());
         outbox.to_server = kept;
         outbox.commit_first = false;
@@ -161,6 +165,10 @@ impl Session {
     pub fn server_gone(&mut self, status: &str, now: Now) -> Outbox {
         let mut out = Outbox::default();
         let gated = self.is_gated();
+        if gated && self.server.is_ahead() {
+            out.to_client.extend_from_slice(SPOILED);
+        }
+        out.to_client.append(&mut self.held);
         for (id, request) in self.flight.drain() {
             let tool_call_id = format!("{}-{}", self.info.session, request.call.unwrap_or_default());
             if let Some(number) = request.call.filter(|_| !request.cancelled) {
@@ -189,6 +197,15 @@ impl Session {
             out.records.push(notice(now, NoticeKind::SessionEnded, format!("the server ended ({status})")));
         }
         out
+    }
+
+    /// Keeps frames of our own out of the middle of a server's line that had begun to pass when the gate closed.
+    pub(super) fn between_lines(&mut self, out: &mut Outbox) {
+        if self.server.is_ahead() {
+            self.held.append(&mut out.to_client);
+        } else if !self.held.is_empty() {
+            out.to_client.append(&mut self.held);
+        }
     }
 
     pub(super) fn moment(&self, now: Now) -> Moment<'_> {

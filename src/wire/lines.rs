@@ -74,6 +74,11 @@ impl Lines {
         self.partial.get(self.ahead..).unwrap_or_default()
     }
 
+    /// Whether a part of an unfinished line has been forwarded: what is written now would stand inside it.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead > 0
+    }
+
     /// Whether a line has begun and not ended.
     pub fn is_unfinished(&self) -> bool {
         self.length > 0

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::support::corpus::{self, Case};
 use crate::support::frames::{self, Report};
-use crate::support::gates::{self, Gate, THROUGH_CALLGATE};
+use crate::support::gates::{self, Gate};
 use crate::support::parsers::seen_calls;
 
 /// Long enough for a recorder to answer; the frames that swallow the next line use it up.
@@ -47,9 +47,6 @@ fn without_a_gate_every_parser_sees_denied_calls_in_the_frames() {
 
 #[test]
 fn behind_callgate_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
-    if !THROUGH_CALLGATE {
-        return;
-    }
     let test = "behind_callgate_every_strict_case_passes_and_no_parser_sees_a_denied_call";
     for cases in [Some(corpus::own()), corpus::shared()].into_iter().flatten() {
         let gates = Gates::new(gates::of_policy);
@@ -63,9 +60,6 @@ fn behind_callgate_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
 
 #[test]
 fn behind_callgate_in_shadow_every_frame_arrives_as_it_was_sent() {
-    if !THROUGH_CALLGATE {
-        return;
-    }
     for cases in [Some(corpus::own()), corpus::shared()].into_iter().flatten() {
         let gates = Gates::new(gates::of_policy_in_shadow);
         let reports = frames::run_all(&cases, frames::CASE_TIME, |case| gates.prefix(case));

@@ -12,8 +12,13 @@
     reason = "a test that fails should stop at once and say where; deadlines need a clock"
 )]
 
+mod ends;
 mod hostile_frames;
+mod life;
+mod modes;
 mod parsers;
 mod real_parts;
+mod reload;
 mod support;
 mod tidy;
+mod transparency;

@@ -1,4 +1,4 @@
-//! The commands that stand before a server's command: callgate with a policy, or one that changes nothing.
+//! The commands that stand before a server's command: callgate with a policy.
 //!
 //! It refuses to touch the user's own configuration and store: each gate has a home of its own.
 //!
@@ -10,9 +10,6 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::parts;
-
-/// Whether callgate can be run yet; until then conversations go through a prefix that changes nothing.
-pub const THROUGH_CALLGATE: bool = false;
 
 /// A command prefix with what it needs on disk.
 pub struct Gate {
@@ -26,9 +23,6 @@ pub struct Gate {
 
 /// The gates that an ordinary conversation must pass unchanged: every call is judged and none is denied.
 pub fn open_gates() -> Vec<Gate> {
-    if !THROUGH_CALLGATE {
-        return vec![bare()];
-    }
     let rule = "[[rule]]\nid = \"never\"\ntools = [\"never_called\"]\naction = \"deny\"\n";
     ["shadow", "enforce"]
         .map(|mode| callgate(mode, &format!("version = 1\nmode = \"{mode}\"\n\n{rule}")))
@@ -58,9 +52,4 @@ pub fn callgate(name: &str, policy: &str) -> Gate {
         [env!("CARGO_BIN_EXE_callgate"), "run", "--config"].map(OsString::from).to_vec();
     prefix.extend([config.into(), "--".into()]);
     Gate { name: name.to_owned(), prefix, _home: home }
-}
-
-/// A prefix that changes nothing.
-pub fn bare() -> Gate {
-    Gate { name: "bare".to_owned(), prefix: vec!["env".into()], _home: tempfile::tempdir().unwrap() }
 }

@@ -7,6 +7,7 @@
 pub mod corpus;
 pub mod frames;
 pub mod gates;
+pub mod home;
 pub mod parsers;
 pub mod parts;
 pub mod process;
