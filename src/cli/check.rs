@@ -13,6 +13,7 @@ use crate::call::Call;
 use crate::guard::Answer;
 use crate::policy::{Effect, Mode, Policy, Verdict};
 use crate::proxy::LocalLinks;
+use crate::settings::Config;
 use crate::wire::{Json, shown};
 
 const EXAMPLES: &str = "\
@@ -51,23 +52,52 @@ pub(super) struct Check {
 impl Check {
     /// Judges the call and prints the answer.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let arguments = self.arguments.as_deref().map(json).transpose()?;
         let (config, _) = self.place.config()?;
         let servers = &config.settings.servers;
         let only = servers.keys().next().filter(|_| servers.len() == 1);
-        let server = self.server.as_ref().or(only).map_or("default", String::as_str);
-        let facts = known_facts(&config, self.agent.as_deref(), server);
-        let stance = config.policy.stance(facts.agent.as_deref(), server);
-        let call = Call { method: self.method.as_str().into(), name: self.tool.as_str().into(), arguments };
-        let verdict = config.policy.evaluate(&stance, &call, &facts, &LocalLinks);
-        let answer = Answer::of(&config.policy, verdict.as_ref(), &self.tool, session_id()?);
+        let question = Question {
+            method: &self.method,
+            tool: &self.tool,
+            arguments: self.arguments.as_deref(),
+            server: self.server.as_ref().or(only).map_or("default", String::as_str),
+            agent: self.agent.as_deref(),
+        };
+        let (answer, words) = question.ask(&config)?;
         let mut out = anstream::stdout().lock();
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&answer)?)?;
         } else {
-            writeln!(out, "{}", in_words(&self.tool, server, &config.policy, verdict.as_ref(), &answer))?;
+            writeln!(out, "{words}")?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// A call that nobody makes.
+pub(super) struct Question<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The tool, the prompt or the URI.
+    pub tool: &'a str,
+    /// JSON text.
+    pub arguments: Option<&'a str>,
+    /// The server's name.
+    pub server: &'a str,
+    /// The agent's key, where it is not the file's.
+    pub agent: Option<&'a str>,
+}
+
+impl Question<'_> {
+    /// The policy's answer, for scripts and in words.
+    pub fn ask(&self, config: &Config) -> anyhow::Result<(Answer, String)> {
+        let arguments = self.arguments.map(json).transpose()?;
+        let facts = known_facts(config, self.agent, self.server);
+        let stance = config.policy.stance(facts.agent.as_deref(), self.server);
+        let call = Call { method: self.method.into(), name: self.tool.into(), arguments };
+        let verdict = config.policy.evaluate(&stance, &call, &facts, &LocalLinks);
+        let answer = Answer::of(&config.policy, verdict.as_ref(), self.tool, session_id()?);
+        let words = in_words(self.tool, self.server, &config.policy, verdict.as_ref(), &answer);
+        Ok((answer, words))
     }
 }
 
