@@ -153,11 +153,113 @@ fn then(verdict: &Verdict) -> Option<&'static str> {
         return None;
     }
     Some(match (verdict.acting.effect, verdict.acting.mode, verdict.mode) {
-        (Effect::Deny | Effect::RequireApproval, _, _) => "enforced: the call would be blocked",
+        (Effect::Deny, _, _) => "enforced: the call would be blocked",
+        (Effect::RequireApproval, _, _) => {
+            "enforced: the call would be blocked, for nobody can be asked in this version"
+        }
         (Effect::Warn, _, _) => "the call would pass with a warning",
         (Effect::Allow, _, Mode::Shadow) => {
             "in shadow: the call would pass, and the verdict would be recorded"
         }
         (Effect::Allow, _, Mode::Off | Mode::Warn | Mode::Enforce) => "the call would pass",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use insta::assert_snapshot;
+
+    use super::Question;
+    use crate::settings::{Environment, read};
+
+    const RULES: &str = r#"
+[[rule]]
+id = "no-drops"
+tools = "query"
+when = { "/sql" = { matches = "(?i)drop" } }
+action = "deny"
+reason = "dropped tables do not come back"
+
+[[rule]]
+id = "look-twice"
+tools = ["query", "push"]
+action = "warn"
+
+[[rule]]
+id = "ask-first"
+tools = "deploy"
+action = "require_approval"
+"#;
+
+    fn asked(mode: &str, tool: &str, arguments: &str) -> String {
+        let source = format!("version = 1\nmode = \"{mode}\"\n{RULES}");
+        let config = read(&source, &Environment::default()).unwrap().config;
+        let question = Question {
+            method: "tools/call",
+            tool,
+            arguments: Some(arguments),
+            server: "db",
+            agent: Some("ci-bot"),
+        };
+        let (answer, words) = question.ask(&config).unwrap();
+        format!("{}\n(decision {})", strip_str(&words), answer.decision)
+    }
+
+    #[test]
+    fn shadow_tells_the_verdict_and_that_the_call_would_pass() {
+        assert_snapshot!(asked("shadow", "query", r#"{"sql": "DROP TABLE t"}"#), @r#"
+        DENY query on db
+          (shadow) rule 1 (query) in policy "default"
+          dropped tables do not come back
+          in shadow: the call would pass, and the verdict would be recorded
+          also matched: look-twice
+        (decision allow)
+        "#);
+    }
+
+    #[test]
+    fn enforce_tells_that_the_call_would_be_blocked() {
+        assert_snapshot!(asked("enforce", "query", r#"{"sql": "drop table t"}"#), @r#"
+        DENY query on db
+          rule 1 (query) in policy "default"
+          dropped tables do not come back
+          enforced: the call would be blocked
+          also matched: look-twice
+        (decision deny)
+        "#);
+        assert_snapshot!(asked("enforce", "deploy", "{}"), @r#"
+        REQUIRE APPROVAL deploy on db
+          rule 3 (deploy) in policy "default"
+          enforced: the call would be blocked, for nobody can be asked in this version
+        (decision require_approval)
+        "#);
+    }
+
+    #[test]
+    fn warn_passes_with_a_warning() {
+        assert_snapshot!(asked("warn", "push", "{}"), @r#"
+        WARN push on db
+          (warn) rule 2 (push) in policy "default"
+          the call would pass with a warning
+        (decision allow)
+        "#);
+    }
+
+    #[test]
+    fn what_no_rule_speaks_about_is_allowed_by_default() {
+        assert_snapshot!(asked("enforce", "list", "{}"), @r#"
+        ALLOW list on db
+          default in policy "default"
+        (decision allow)
+        "#);
+    }
+
+    #[test]
+    fn off_judges_nothing() {
+        assert_snapshot!(asked("off", "query", r#"{"sql": "drop"}"#), @r#"
+        OFF query: enforcement is off, nothing is judged
+        (decision allow)
+        "#);
+    }
 }
