@@ -36,16 +36,14 @@ const SERVER: &str = "notes";
 /// The call that the story is about.
 const DELETE: &str = "delete_note";
 
-const ABOUT: &str = "\
-See it work: an agent deletes a note in shadow, and is refused under enforce
-
-Starts a bundled MCP server behind `callgate run` in a temporary folder, plays an agent that deletes a
-note, edits one word of mcp.toml while the session runs, and shows what the audit store holds. Every step
-is checked; the exit code is 1 if one does not come out as told.";
+const MORE: &str = "\
+Starts a bundled MCP server behind `callgate run` in a temporary folder, plays an agent that deletes a \
+note, edits one word of mcp.toml while the session runs, and shows what the audit store holds. Every \
+step is checked; the exit code is 1 if one does not come out as told.";
 
 /// The command line of `demo`.
 #[derive(Debug, Args)]
-#[command(about = ABOUT)]
+#[command(about = "See it work: a deletion passes in shadow and is refused under enforce", after_help = MORE)]
 pub(super) struct Demo {
     /// Leave the folder (policy, notes, audit store) in place
     #[arg(long)]
