@@ -58,7 +58,7 @@ fn call(number: u64) -> CallRecord {
             mode: Mode::Shadow,
             acted: false,
         }],
-        reason: Some("(shadow) rule 1 (delete_file) in policy \"p\"".to_owned()),
+        reason: Some("(shadow) rule 1 (delete_file) in policy \"p\"".into()),
         policy: Some("rev1".into()),
         eval_us: 7,
         completion: None,
@@ -433,7 +433,7 @@ fn a_secret_reaches_no_byte_of_the_file_or_its_log() {
         tool: SECRET.to_owned(),
         method: format!("x/{SECRET}"),
         arguments: Some(format!(r#"{{"token":"{SECRET}","path":"/tmp/a"}}"#).into()),
-        reason: Some(format!("rule 1 ({SECRET})")),
+        reason: Some(format!("rule 1 ({SECRET})").into()),
         ..call(1)
     };
     let text = format!("said {SECRET}");
