@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::{Effect, Fact, FailMode, Mode, Regexes};
 use globset::{GlobMatcher, GlobSet};
-use regex::RegexSet;
-
-use super::{Effect, Fact, FailMode, Mode};
 
 /// One revision of a policy.
 #[derive(Debug, Clone)]
@@ -222,7 +220,7 @@ pub enum Predicate {
     /// `glob`: of the whole string; `*` also crosses `/`.
     Glob(GlobSet),
     /// `matches`: any of these regexes is found.
-    Matches(RegexSet),
+    Matches(Regexes),
     /// `gt`
     Gt(Number),
     /// `ge`

@@ -7,8 +7,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::call::Call;
 use crate::policy::{
-    Class, Condition, Effect, Fact, Facts, Mode, Names, NoLinks, Pointer, Policy, Predicate, Rule, Scalar,
-    Segment, Severity, Subject, Verdict,
+    Class, Condition, Effect, Fact, Facts, Mode, Names, NoLinks, Pointer, Policy, Predicate, Regexes, Rule,
+    Scalar, Segment, Severity, Subject, Verdict,
 };
 use crate::wire::{Json, fold};
 
@@ -98,6 +98,10 @@ pub(super) fn globs<'p>(patterns: impl IntoIterator<Item = &'p str>) -> GlobSet 
         set.add(Glob::new(pattern).unwrap());
     }
     set.build().unwrap()
+}
+
+pub(super) fn regexes(patterns: &[&str]) -> Regexes {
+    Regexes::new(patterns.iter().map(|pattern| (*pattern).to_owned()).collect()).unwrap()
 }
 
 /// The verdict of a policy on a `tools/call`, by an agent without a name in front of `files`.
