@@ -153,11 +153,11 @@ impl Judge<'_> {
     }
 
     /// A test of a text, also of its composed spelling: two spellings that look alike are one name to many servers.
-    fn spelled(self, text: &str, test: impl Fn(&str) -> Option<bool>) -> Outcome {
+    fn spelled(self, text: &str, holds: impl Fn(&str) -> Option<bool>) -> Outcome {
         let composed = nfc(text);
         let spellings = [Some(text), matches!(composed, Cow::Owned(_)).then_some(&*composed)];
         let outcomes =
-            spellings.into_iter().flatten().map(|text| test(text).map_or(Outcome::Opaque, Outcome::of));
+            spellings.into_iter().flatten().map(|text| holds(text).map_or(Outcome::Opaque, Outcome::of));
         self.together(outcomes)
     }
 

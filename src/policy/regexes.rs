@@ -80,11 +80,9 @@ fn at_most(pattern: &Hir) -> usize {
         HirKind::Empty | HirKind::Look(_) => 0,
         HirKind::Literal(literal) => literal.0.len().saturating_mul(48),
         HirKind::Class(Class::Bytes(class)) => class.ranges().len() * 16,
-        HirKind::Class(Class::Unicode(class)) => class
-            .iter()
-            .flat_map(|range| Utf8Sequences::new(range.start(), range.end()))
-            .map(|sequence| sequence.len() * 40)
-            .sum(),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().map(|range| bytes_of_sequences(range.start(), range.end()) * 40).sum()
+        }
         HirKind::Repetition(repetition) => {
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
             at_most(&repetition.sub).saturating_mul(times as usize)
@@ -95,6 +93,15 @@ fn at_most(pattern: &Hir) -> usize {
         }
     };
     below.saturating_add(STATE)
+}
+
+/// How many bytes the UTF-8 sequences have that a range of characters takes.
+fn bytes_of_sequences(start: char, end: char) -> usize {
+    // Most ranges of a class differ in the last byte alone.
+    if u32::from(start) >> 6 == u32::from(end) >> 6 || end.is_ascii() {
+        return end.len_utf8();
+    }
+    Utf8Sequences::new(start, end).map(|sequence| sequence.len()).sum()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Mode, Regexes};
-use globset::{GlobMatcher, GlobSet};
+use super::{Effect, Fact, FailMode, Globs, Mode, Regexes};
+use globset::GlobMatcher;
 
 /// One revision of a policy.
 #[derive(Debug, Clone)]
@@ -157,9 +157,9 @@ pub struct Names {
     /// Patterns without a glob character: compared as they are.
     pub exact: Vec<String>,
     /// The other patterns.
-    pub globs: GlobSet,
+    pub globs: Globs,
     /// Patterns after `!`.
-    pub except: GlobSet,
+    pub except: Globs,
     /// Whether any plain pattern was given.
     pub any_given: bool,
 }
@@ -218,7 +218,7 @@ pub enum Predicate {
     /// `in`
     In(Vec<Scalar>),
     /// `glob`: of the whole string; `*` also crosses `/`.
-    Glob(GlobSet),
+    Glob(Globs),
     /// `matches`: any of these regexes is found.
     Matches(Regexes),
     /// `gt`

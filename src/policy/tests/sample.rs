@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::Glob;
 
 use crate::call::Call;
 use crate::policy::{
-    Class, Condition, Effect, Fact, Facts, Mode, Names, NoLinks, Pointer, Policy, Predicate, Regexes, Rule,
-    Scalar, Segment, Severity, Subject, Verdict,
+    Class, Condition, Effect, Fact, Facts, Globs, Mode, Names, NoLinks, Pointer, Policy, Predicate,
+    Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict,
 };
 use crate::wire::{Json, fold};
 
@@ -92,12 +92,8 @@ pub(super) fn names(patterns: &[&str]) -> Names {
     }
 }
 
-pub(super) fn globs<'p>(patterns: impl IntoIterator<Item = &'p str>) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern).unwrap());
-    }
-    set.build().unwrap()
+pub(super) fn globs<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Globs {
+    Globs::new(patterns.into_iter().map(|pattern| Glob::new(pattern).unwrap()).collect()).unwrap()
 }
 
 pub(super) fn regexes(patterns: &[&str]) -> Regexes {
