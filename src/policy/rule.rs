@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Mode, Regexes};
+use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
 use globset::GlobMatcher;
 
 /// One revision of a policy.
@@ -25,7 +25,7 @@ pub struct Policy {
     pub self_protection: bool,
     /// Absolute paths of callgate's own config and data and of the host's config: what `callgate-self` guards.
     /// Where one leads through a symbolic link, its resolved form is in the list too: they are not resolved again.
-    pub protected: Vec<String>,
+    pub protected: Protected,
     /// Strings longer than this many bytes are opaque to every predicate but `bytes_gt` and `exists`.
     pub max_judged: usize,
     /// `[agents.KEY]`.

@@ -75,7 +75,7 @@ pub(crate) fn compile(
         fail_mode: file.fail_mode.or(surroundings.fail_mode.filter(|mode| *mode != FailMode::Open)),
         default: file.default.unwrap_or(Effect::Allow),
         self_protection: file.self_protection.unwrap_or(true),
-        protected: surroundings.protected,
+        protected: surroundings.protected.into(),
         max_judged: file.max_judged.map_or(MAX_JUDGED, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         agents: file.agents,
         servers: surroundings.servers,

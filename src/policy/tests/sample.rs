@@ -8,7 +8,7 @@ use globset::Glob;
 use crate::call::Call;
 use crate::policy::{
     Class, Condition, Effect, Fact, Facts, Globs, Mode, Names, NoLinks, Pointer, Policy, Predicate,
-    Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict,
+    Protected, Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict,
 };
 use crate::wire::{Json, fold};
 
@@ -23,7 +23,7 @@ pub(super) fn policy(rules: Vec<Rule>) -> Policy {
         fail_mode: None,
         default: Effect::Allow,
         self_protection: true,
-        protected: Vec::new(),
+        protected: Protected::default(),
         max_judged: 1 << 20,
         agents: BTreeMap::new(),
         servers: BTreeMap::new(),
