@@ -17,28 +17,29 @@
 //!                 └─▶ other traffic: as it came, requests noted for their answers
 //! ```
 //!
-//! A [`wire::Frame`] is one line, read strictly. [`call::read_call`] tells whether it is a [`call::Call`], malformed, or
-//! traffic that the policy has no say in. [`policy::Policy::evaluate`] gives the [`policy::Verdict`]: what the policy
-//! says were everything enforced, and what of that takes force. The [`guard::Session`] makes an outcome of it and
-//! collects effects in an [`guard::Outbox`]; the driver in [`proxy`] performs them. Answers of the server come back
-//! through the same session, which matches them to the requests in flight and completes their records.
+//! A [`wire::Frame`] is one line, read strictly. [`call::read_call`] tells whether it is a [`call::Call`], malformed,
+//! or traffic that the policy has no say in. [`policy::Policy::evaluate`] gives the [`policy::Verdict`]: what the
+//! policy says were everything enforced, and what of that takes force. The [`guard::Session`] makes an outcome of it
+//! and collects effects in an [`guard::Outbox`]; the driver in [`proxy`] performs them. Answers of the server come
+//! back through the same session, which matches them to the requests in flight and completes their records.
 //!
 //! # What always holds
 //!
 //! - There is no way from bytes to the server but through an `Exchange`, and no way out of an `Exchange` but
 //!   `into_parts`, which gives the record with the bytes: no governed frame leaves unjudged, judged twice, both
 //!   forwarded and refused, or without its record.
-//! - Nothing is serialised again. What passes leaves as the bytes it came in; the only frames that callgate writes are
-//!   refusals, and they contain no argument's value.
+//! - Nothing is serialised again. What passes leaves as the bytes it came in; the only frames that callgate writes
+//!   are refusals, and they contain no argument's value.
 //! - A line that cannot be read is never "no call". It has a verdict like any other, and where something can enforce
 //!   it stays out.
 //! - The mode is not an input of the verdict, only of the outcome. Shadow, warn, enforce, `check` and `policy test`
 //!   share one evaluator; only off has none.
 //! - Evaluation has no error. What cannot be told is opaque, and opaque tightens.
-//! - While nothing in a session can enforce, nothing in it can hold a byte back: a chunk leaves before it is looked at.
-//!   Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
+//! - While nothing in a session can enforce, nothing in it can hold a byte back: a chunk leaves before it is looked
+//!   at. Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
 //! - No call sees two policies: a reload is taken over between frames, and each record names its revision.
-//! - The pure rooms have no clock, file, socket, environment or SQL. Time and the answers of the file system are arguments.
+//! - The pure rooms have no clock, file, socket, environment or SQL. Time and the answers of the file system are
+//!   arguments.
 //! - No secret that redaction knows reaches a byte of the store: rows are made in one place, and it works there.
 //!
 //! # The rooms
@@ -61,12 +62,12 @@
 //! # The hot path
 //!
 //! One thread runs everything that a call meets: two pumps, host to server and back, share one session that is never
-//! borrowed across an await. A pump reads a chunk, hands all whole lines in it to the session, does at most one commit and one
-//! write for them, so that calls in flight together share both. In shadow the chunk is written to the other end before
-//! it is looked at, and the records go to a bounded queue that the store's writer thread empties; nothing waits for it.
-//! Under enforce the commit happens on the spot, on a connection of the path's own that waits for no lock; where another
-//! process holds one, the batch goes to the writer and only this direction waits. Checkpoints, reloading and everything
-//! else that may take long live on threads of their own.
+//! borrowed across an await. A pump reads a chunk, hands all whole lines in it to the session, does at most one
+//! commit and one write for them, so that calls in flight together share both. In shadow the chunk is written to the
+//! other end before it is looked at, and the records go to a bounded queue that the store's writer thread empties;
+//! nothing waits for it. Under enforce the commit happens on the spot, on a connection of the path's own that waits
+//! for no lock; where another process holds one, the batch goes to the writer and only this direction waits.
+//! Checkpoints, reloading and everything else that may take long live on threads of their own.
 //!
 //! # Where to begin
 //!
