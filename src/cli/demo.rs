@@ -57,13 +57,15 @@ impl Demo {
     /// Plays the whole story.
     pub fn run(self) -> anyhow::Result<Exit> {
         let afterwards = if self.keep { Afterwards::Keep } else { Afterwards::Remove };
-        let stage = Stage::set(afterwards)?;
         let mut teller =
             if self.json { Teller::Script { steps: Vec::new() } } else { Teller::People { told: 0 } };
-        let played = play(&stage, &mut teller);
-        let folder = stage.folder().display().to_string();
+        let mut kept = None;
+        let played = Stage::set(afterwards).and_then(|stage| {
+            kept = stage.is_kept().then(|| stage.folder().display().to_string());
+            play(&stage, &mut teller)
+        });
         let error = played.as_ref().err().map(|error| format!("{error:#}"));
-        teller.finish(Some(folder.as_str()).filter(|_| stage.is_kept()), error.as_deref())?;
+        teller.finish(kept.as_deref(), error.as_deref())?;
         played.map(|()| Exit::Done)
     }
 }

@@ -57,7 +57,15 @@ pub(super) fn word(row: &AuditRow) -> (&'static str, Style) {
 fn told(row: &AuditRow) -> String {
     let plain = row.verdict.as_deref().is_none_or(|verdict| verdict == "allow")
         && row.outcome.as_deref() == Some("forwarded");
-    if plain { String::new() } else { row.reason.clone().unwrap_or_default() }
+    if plain {
+        return String::new();
+    }
+    let reason = row.reason.clone().unwrap_or_default();
+    match row.rule.as_deref().filter(|rule| !reason.contains(rule)) {
+        // What the author calls the rule is what is looked for in the file.
+        Some(rule) => format!("{reason} [{}]", shown(rule)),
+        None => reason,
+    }
 }
 
 fn ending(row: &AuditRow) -> String {
@@ -153,7 +161,10 @@ mod tests {
             CallRecord { completion: Some(ended), ..call(Some(Allow), Mode::Shadow, Outcome::Forwarded) };
         assert_snapshot!(read_back(vec![
             passed,
-            call(Some(Deny), Mode::Shadow, Outcome::Forwarded),
+            CallRecord {
+                rule: Some("writes-stay-inside".into()),
+                ..call(Some(Deny), Mode::Shadow, Outcome::Forwarded)
+            },
             call(Some(RequireApproval), Mode::Shadow, Outcome::Forwarded),
             call(Some(Warn), Mode::Shadow, Outcome::Forwarded),
             call(Some(Deny), Mode::Warn, Outcome::Warned),
@@ -163,7 +174,7 @@ mod tests {
             CallRecord { arguments: None, ..call(None, Mode::Off, Outcome::Forwarded) },
         ]), @r#"
         allow        files/write_file  {"path":"/etc/hosts"}  ok 3.2 ms
-        WOULD DENY   files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
+        WOULD DENY   files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p" [writes-stay-inside]
         WOULD ASK    files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
         WOULD WARN   files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
         WARNED       files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
