@@ -256,7 +256,7 @@ fn judge(watched: &Watched, text: &Result<String, String>, age: Duration) -> Jud
         Err(faults) => {
             let rendered: Vec<_> =
                 faults.iter().map(|fault| fault.render(&watched.path.display().to_string(), text)).collect();
-            return Judged::Refuse(format!("{} faults\n{}", faults.len(), rendered.join("\n")));
+            return Judged::Refuse(format!("{}\n{}", count(faults.len()), rendered.join("\n")));
         }
     };
     if suddenly_rule_less(&watched.config, &config) {
@@ -267,6 +267,10 @@ fn judge(watched: &Watched, text: &Result<String, String>, age: Duration) -> Jud
         return Judged::Wait(more);
     }
     Judged::Adopt(Box::new(config))
+}
+
+fn count(faults: usize) -> String {
+    format!("{faults} fault{}", if faults == 1 { "" } else { "s" })
 }
 
 /// A policy as the store keeps it.

@@ -11,6 +11,7 @@ use regex::{Captures, Regex};
 
 /// A family of secrets.
 struct Shape {
+    /// Stands in the placeholder; no pattern may take it for the name of a secret.
     kind: &'static str,
     /// In lower case: one of these stands in whatever the pattern matches.
     marks: &'static [&'static str],
@@ -20,7 +21,7 @@ struct Shape {
 
 const SHAPES: &[Shape] = &[
     Shape {
-        kind: "private-key",
+        kind: "pem",
         marks: &["-----begin"],
         pattern: r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
     },
@@ -30,7 +31,7 @@ const SHAPES: &[Shape] = &[
         pattern: "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}",
     },
     Shape {
-        kind: "aws-secret",
+        kind: "aws",
         marks: &["aws"],
         pattern: r#"(?i)aws[a-z0-9_ .-]{0,40}["']?\s*[:=,]?\s*["']?([a-z0-9/+]{40})"#,
     },
@@ -54,7 +55,7 @@ const SHAPES: &[Shape] = &[
         marks: &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"],
         pattern: "[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9]{16,}",
     },
-    Shape { kind: "api-key", marks: &["sk-"], pattern: r"(?-u:\b)sk-[A-Za-z0-9_-]{20,}" },
+    Shape { kind: "sk", marks: &["sk-"], pattern: r"(?-u:\b)sk-[A-Za-z0-9_-]{20,}" },
     Shape {
         kind: "google",
         marks: &["aiza", "ya29.", "gocspx-"],
@@ -88,7 +89,7 @@ const SHAPES: &[Shape] = &[
         marks: &["cookie"],
         pattern: r#"(?i)(?-u:\b)cookie\\*["']?\s*[:=]\s*\\*["']?([^\r\n"'\\]+)"#,
     },
-    Shape { kind: "url-password", marks: &["://"], pattern: r#"://[^\s/:"'<>]*:([^\s/"'<>]+)@"# },
+    Shape { kind: "url-login", marks: &["://"], pattern: r#"://[^\s/:"'<>]*:([^\s/"'<>]+)@"# },
     Shape { kind: "url-user", marks: &["://"], pattern: r#"(?i)https?://([^\s/?#@:"'<>]+)@"# },
     Shape {
         kind: "url-query",
@@ -96,7 +97,7 @@ const SHAPES: &[Shape] = &[
         pattern: r#"(?i)[?&](?:key|sig|signature|auth|code|x-amz-signature|x-amz-credential)=([^&\s"'#]+)"#,
     },
     Shape {
-        kind: "user-password",
+        kind: "login",
         marks: &["-u", "--user"],
         pattern: r#"(?:\s|^)(?:-u|--user)[ =]?["']?[^\s:"']+:([^\s"']+)"#,
     },
@@ -291,6 +292,19 @@ mod tests {
             assert!(compiled(shape, pattern).is_some(), "{}", shape.kind);
         }
         assert!(secrets.marks.is_some() && PLACEHOLDER.is_some() && ESCAPE.is_some());
+    }
+
+    #[test]
+    fn no_placeholder_is_taken_for_a_secret_by_a_later_pattern() {
+        let secrets = Secrets::new();
+        for (at, shape) in SHAPES.iter().enumerate() {
+            let text = format!("‹redacted:{}:0123456789ab›@example.org/a", shape.kind);
+            for (later, pattern) in SHAPES.iter().zip(&secrets.patterns).skip(at + 1) {
+                let found =
+                    compiled(later, pattern).unwrap().captures_iter(&text).find_map(|found| secret(&found));
+                assert_eq!(found, None, "{} takes {text}", later.kind);
+            }
+        }
     }
 
     #[test]
