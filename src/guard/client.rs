@@ -2,6 +2,8 @@
 //!
 //! Invariant: a line that cannot be read is judged as malformed; it is never taken for traffic that is no call.
 
+use std::borrow::Cow;
+
 use super::effect::{Outbox, Passing, SPOILED};
 use super::exchange::{Emit, Exchange, Judged, Origin, Subject};
 use super::flight::{Asks, InFlight};
@@ -12,10 +14,14 @@ use crate::policy::Mode;
 use crate::record::{CallRecord, Completion, Now, Outcome, Record, Status};
 use crate::wire::{Fault, Frame, Id, IdKey, Json, Line, Lines, Malformed, Message, mcp, read, shown};
 
+/// A short call: as many records as a chunk is likely to make get their room at once. Bytes.
+const SMALL_CALL: usize = 128;
+
 impl Session {
     /// Bytes from the client.
     pub fn client_bytes(&mut self, chunk: &[u8], now: Now) -> Outbox {
         let mut out = Outbox::default();
+        out.records.reserve(chunk.len() / SMALL_CALL);
         let mut lines = std::mem::replace(&mut self.client, Lines::new(0));
         lines.feed(chunk, |line| self.client_line(line, now, &mut out));
         self.client = lines;
@@ -100,8 +106,12 @@ impl Session {
         malformed.id =
             malformed.id.filter(|id| Id::from_text(id).is_some_and(|id| !self.flight.contains(&id.key())));
         self.number += 1;
-        let origin =
-            Origin { line: line.bytes, id: malformed.id.clone(), modern: false, number: self.number };
+        let origin = Origin {
+            line: line.bytes,
+            id: malformed.id.clone().map(Cow::Owned),
+            modern: false,
+            number: self.number,
+        };
         self.exchange(line, Exchange::new(origin, Subject::Malformed(malformed)), None, now, out);
     }
 
@@ -228,10 +238,10 @@ impl Session {
         }
     }
 
-    fn origin<'a>(&mut self, line: &'a [u8], message: &Message<'_>) -> Origin<'a> {
+    fn origin<'a>(&mut self, line: &'a [u8], message: &Message<'a>) -> Origin<'a> {
         self.number += 1;
         let modern = message.meta.is_some_and(|meta| meta.member(mcp::META_PROTOCOL_VERSION).is_some());
-        Origin { line, id: message.id.map(|id| id.raw().to_owned()), modern, number: self.number }
+        Origin { line, id: message.id.map(|id| Cow::Borrowed(id.raw())), modern, number: self.number }
     }
 
     fn depart(&mut self, id: Option<Id<'_>>, call: Option<u64>, asks: Asks, now: Now) {

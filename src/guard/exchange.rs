@@ -3,6 +3,7 @@
 //! Each step consumes the one before, and [`Exchange::into_parts`] is the only exit: no frame leaves unjudged,
 //! judged twice, both forwarded and refused, or without its record.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
@@ -43,7 +44,7 @@ pub(super) struct Origin<'a> {
     /// The line, newline included.
     pub line: &'a [u8],
     /// The request's id as it was spelled, where an answer may carry it.
-    pub id: Option<String>,
+    pub id: Option<Cow<'a, str>>,
     /// Whether it speaks 2026-07-28.
     pub modern: bool,
     /// The number of the call in its session.
@@ -148,7 +149,7 @@ impl<'a> Exchange<'a, Judged> {
 impl<'a> Exchange<'a, Settled> {
     /// The record and what leaves: the only exit.
     pub fn into_parts(self, moment: &Moment<'_>) -> (CallRecord, Emit<'a>) {
-        let tool_call_id = format!("{}-{}", moment.session, self.origin.number);
+        let tool_call_id = call_id(moment.session, self.origin.number);
         let emit = match (self.stage.refused, &self.origin.id) {
             (None, _) => Emit::Forward(self.origin.line),
             (Some(Cause::Malformed(_)), _) | (Some(_), Some(_)) => {
@@ -255,6 +256,11 @@ impl<'a> Exchange<'a, Settled> {
             completion: None,
         }
     }
+}
+
+/// `{session}-{number}`: what answers call `toolCallId`.
+pub(super) fn call_id(session: &str, number: u64) -> String {
+    [session, "-", &number.to_string()].concat()
 }
 
 /// What a fail mode makes of a call that has no verdict or no record; `None` where it passes.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::effect::{Outbox, Passing, SPOILED};
-use super::exchange::{Moment, failure};
+use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::policy::{By, Facts, FailMode, Mode, Policy, ResolvePath, Stance};
@@ -152,7 +152,7 @@ impl Session {
             let Some(cause) = cause else { continue };
             kept.extend_from_slice(outbox.to_server.get(at..frame.bytes.start).unwrap_or_default());
             at = at.max(frame.bytes.end);
-            outbox.to_client.extend(self.recall(&frame, cause, why));
+            outbox.to_client.extend(self.recall(&frame, cause));
         }
         self.between_lines(&mut outbox);
         kept.extend_from_slice(outbox.to_server.get(at..).unwrap_or_default());
@@ -228,19 +228,19 @@ impl Session {
         }
     }
 
-    /// Takes back a call that was to leave.
-    fn recall(&mut self, frame: &Passing, cause: Cause, why: &str) -> Vec<u8> {
+    /// Takes back a call that was to leave. The cause of the trouble names files: it is for people, not for the agent.
+    fn recall(&mut self, frame: &Passing, cause: Cause) -> Vec<u8> {
         let Some(id) = &frame.id else { return Vec::new() };
         if let Some(key) = Id::from_text(id).map(Id::key) {
             self.flight.land(&key);
         }
         Refusal {
             cause,
-            reason: &format!("the call could not be recorded ({why})"),
+            reason: "the call could not be recorded",
             explanation: None,
             rule_id: None,
             policy_id: Some(&self.terms.policy.revision),
-            tool_call_id: &format!("{}-{}", self.info.session, frame.call),
+            tool_call_id: &call_id(&self.info.session, frame.call),
             mode: Mode::Enforce,
         }
         .frame(Some(id), Shape::Error)

@@ -3,7 +3,9 @@
 //! It resolves nothing and judges nothing. Invariant: a text in which [`Protected::may_be_named`] finds nothing
 //! names no guarded place, however it is escaped.
 
-use aho_corasick::AhoCorasick;
+use std::collections::BTreeSet;
+
+use aho_corasick::packed;
 
 use super::paths::Ground;
 
@@ -11,23 +13,27 @@ use super::paths::Ground;
 /// strings, and the percent code that paths are read with.
 const DISGUISES: [&str; 2] = ["\\u", "%2e"];
 
+/// Texts up to this length are folded without asking for memory: nearly all arguments are. Bytes.
+const ON_STACK: usize = 1024;
+
 /// Absolute paths, each with all that is below it.
 #[derive(Debug, Clone, Default)]
 pub struct Protected {
     paths: Vec<String>,
     grounds: Vec<Ground>,
-    /// The last components and the disguises; `None` where some name has no single spelling.
-    names: Option<AhoCorasick>,
+    /// The last components and the disguises in lower case; `None` where some name has no single spelling, or
+    /// where there are more than the machine compares at once.
+    names: Option<packed::Searcher>,
 }
 
 impl From<Vec<String>> for Protected {
     fn from(paths: Vec<String>) -> Self {
         let names: Vec<&str> = paths.iter().map(|path| last(path)).collect();
         let plain = names.iter().all(|name| name.is_ascii());
-        let all = names.into_iter().chain(DISGUISES);
         // Some file systems fold case.
-        let names = plain.then(|| AhoCorasick::builder().ascii_case_insensitive(true).build(all));
-        let names = names.and_then(Result::ok);
+        let folded: BTreeSet<String> =
+            names.into_iter().chain(DISGUISES).map(str::to_ascii_lowercase).collect();
+        let names = plain.then(|| packed::Searcher::new(folded)).flatten();
         Self { grounds: paths.iter().filter_map(|path| Ground::of(path)).collect(), names, paths }
     }
 }
@@ -50,7 +56,16 @@ impl Protected {
 
     /// Whether the last component of some path may stand in the text, which may be JSON.
     pub(super) fn may_be_named(&self, text: &str) -> bool {
-        self.names.as_ref().is_none_or(|names| names.is_match(text))
+        let Some(names) = &self.names else { return true };
+        let mut folded = [0; ON_STACK];
+        match folded.get_mut(..text.len()) {
+            Some(folded) => {
+                folded.copy_from_slice(text.as_bytes());
+                folded.make_ascii_lowercase();
+                names.find(folded).is_some()
+            }
+            None => names.find(text.to_ascii_lowercase()).is_some(),
+        }
     }
 }
 

@@ -130,6 +130,10 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     /// Notes a member whose value begins at `at`; the value's end.
     fn member(&mut self, line: &'a [u8], key: &[u8], at: usize) -> Option<usize> {
+        // In every message, and nothing that a client could take for another key.
+        if key == b"jsonrpc" {
+            return skip::value(line, at);
+        }
         let key = decoded(key);
         let end = if key == "result" && line.get(at) == Some(&b'{') {
             self.result_object(line, at)?
@@ -208,6 +212,9 @@ fn members<'a>(
 
 /// A key as a tolerant client reads it.
 fn decoded(key: &[u8]) -> Cow<'_, str> {
+    if let (Ok(text), None) = (str::from_utf8(key), memchr::memchr(b'\\', key)) {
+        return Cow::Borrowed(text);
+    }
     match String::from_utf8_lossy(key) {
         Cow::Borrowed(key) => string::decode(key),
         Cow::Owned(key) => Cow::Owned(string::decode(&key).into_owned()),
