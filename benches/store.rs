@@ -28,7 +28,7 @@ fn call(number: u64) -> Record {
             mode: Mode::Enforce,
             acted: true,
         }],
-        reason: Some("default in policy \"my-policy\"".to_owned()),
+        reason: Some("default in policy \"my-policy\"".into()),
         policy: Some("0123456789abcdef".into()),
         eval_us: 3,
         completion: None,

@@ -1,4 +1,84 @@
 //! `callgate`: a policy sidecar for the Model Context Protocol.
+//!
+//! An agent host starts callgate as the command of an MCP server; callgate starts the server and stands between the
+//! two. This page is the map of the code. What the product does is told in `README.md`.
+//!
+//! # The way of a call
+//!
+//! ```text
+//!          wire             call            policy              guard                guard
+//!  host ─▶ Frame ─┬─▶ Exchange<Called> ─▶ Exchange<Judged> ─▶ Exchange<Settled> ─▶ into_parts ─┬─▶ Record ─▶ store
+//!                 │        Call               + Verdict           + Outcome                    │
+//!                 │                              ▲                                             └─▶ Emit
+//!                 │           Policy (one revision), Facts (of the session),                        ├─▶ server:
+//!                 │           ResolvePath (where links lead)                                        │   as it came
+//!                 │                                                                                 └─▶ host:
+//!                 ├─▶ Malformed: an Exchange like a call's, judged by what it is                        a Refusal
+//!                 └─▶ other traffic: as it came, requests noted for their answers
+//! ```
+//!
+//! A [`wire::Frame`] is one line, read strictly. [`call::read_call`] tells whether it is a [`call::Call`], malformed,
+//! or traffic that the policy has no say in. [`policy::Policy::evaluate`] gives the [`policy::Verdict`]: what the
+//! policy says were everything enforced, and what of that takes force. The [`guard::Session`] makes an outcome of it
+//! and collects effects in an [`guard::Outbox`]; the driver in [`proxy`] performs them. Answers of the server come
+//! back through the same session, which matches them to the requests in flight and completes their records.
+//!
+//! # What always holds
+//!
+//! - There is no way from bytes to the server but through an `Exchange`, and no way out of an `Exchange` but
+//!   `into_parts`, which gives the record with the bytes: no governed frame leaves unjudged, judged twice, both
+//!   forwarded and refused, or without its record.
+//! - Nothing is serialised again. What passes leaves as the bytes it came in; the only frames that callgate writes
+//!   are refusals, and they contain no argument's value.
+//! - A line that cannot be read is never "no call". It has a verdict like any other, and where something can enforce
+//!   it stays out.
+//! - The mode is not an input of the verdict, only of the outcome. Shadow, warn, enforce, `check` and `policy test`
+//!   share one evaluator; only off has none.
+//! - Evaluation has no error. What cannot be told is opaque, and opaque tightens.
+//! - While nothing in a session can enforce, nothing in it can hold a byte back: a chunk leaves before it is looked
+//!   at. Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
+//! - No call sees two policies: a reload is taken over between frames, and each record names its revision.
+//! - The pure rooms have no clock, file, socket, environment or SQL. Time and the answers of the file system are
+//!   arguments.
+//! - No secret that redaction knows reaches a byte of the store: rows are made in one place, and it works there.
+//!
+//! # The rooms
+//!
+//! Imports point down only, and a room is wholly pure or wholly I/O; `tests/it/tidy.rs` keeps it so.
+//!
+//! ```text
+//!  I/O    cli                      sub-commands, printing, exit codes; the only home of clap and anyhow
+//!         proxy                    the driver, reload, the end of a run, who is at work
+//!         transport   store        streams and the server's process; the audit database
+//!         clock                    the only reader of time
+//!  pure   settings                 all of mcp.toml, read at once, every fault with its place
+//!         guard                    the enforcement point: Session, Exchange, Refusal
+//!         record                   what is kept of a call
+//!         policy                   the decision point: schema, compile, evaluate, diagnostics, redaction
+//!         call                     the decision request
+//!         wire                     frames, ids, JSON read strictly, the frames that we write
+//! ```
+//!
+//! # The hot path
+//!
+//! One thread runs everything that a call meets: two pumps, host to server and back, share one session that is never
+//! borrowed across an await. A pump reads a chunk, hands all whole lines in it to the session, does at most one
+//! commit and one write for them, so that calls in flight together share both. In shadow the chunk is written to the
+//! other end before it is looked at, and the records go to a bounded queue that the store's writer thread empties;
+//! nothing waits for it. Under enforce the commit happens on the spot, on a connection of the path's own that waits
+//! for no lock; where another process holds one, the batch goes to the writer and only this direction waits.
+//! Checkpoints, reloading and everything else that may take long live on threads of their own.
+//!
+//! # Where to begin
+//!
+//! 1. [`call`], [`record`] and `policy/verdict.rs`: the three nouns.
+//! 2. `policy/evaluate.rs`, then `matcher.rs`, `predicate.rs` and `paths.rs`: the decision.
+//! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
+//! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
+//! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O.
+//! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
+//! 7. `settings.rs` and `policy/compile`: how a file becomes a policy.
+
 pub mod call;
 pub mod cli;
 pub mod clock;

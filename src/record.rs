@@ -54,7 +54,7 @@ pub struct CallRecord {
     /// Every match.
     pub matched: Vec<MatchRecord>,
     /// The reason string.
-    pub reason: Option<String>,
+    pub reason: Option<Arc<str>>,
     /// The revision of the policy; `None` under off.
     pub policy: Option<Arc<str>>,
     /// Time the evaluation took, microseconds.

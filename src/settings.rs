@@ -7,16 +7,18 @@ mod sections;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::guard::{BlockResponse, Terms};
 use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
-use crate::policy::{Diagnostic, FailMode, Policy, compile};
+use crate::policy::{Diagnostic, FailMode, ModeSettings, Policy, compile};
 
 /// Longer lines are refused where the file does not say otherwise. Bytes.
 const MAX_FRAME: usize = 64 << 20;
+/// The audit store's files, by what follows its name.
+const STORE_FILES: [&str; 4] = ["", "-wal", "-shm", ".key"];
 
 /// Reads one `mcp.toml`.
 ///
@@ -30,7 +32,12 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
     let rules_written = file.rules_written;
     let (settings, servers) = sections::settings(&mut top, environment, &mut reading);
     top.finish(&mut reading);
-    let policy = compile::compile(file, source, environment.surroundings(servers), &mut reading);
+    let policy = compile::compile(
+        file,
+        source,
+        environment.surroundings(servers, settings.audit.path.as_deref()),
+        &mut reading,
+    );
     let all = settle(source, syntax, reading.diagnostics);
     let (faults, notes): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.severity == Severity::Fault);
     if faults.is_empty() {
@@ -63,8 +70,16 @@ pub struct Environment {
 }
 
 impl Environment {
-    fn surroundings(&self, servers: BTreeMap<String, crate::policy::ModeSettings>) -> compile::Surroundings {
-        compile::Surroundings { servers, protected: self.protected.clone(), fail_mode: self.fail_mode }
+    /// What the policy takes from outside. The store that the file names is guarded as the usual one is.
+    fn surroundings(
+        &self,
+        servers: BTreeMap<String, ModeSettings>,
+        store: Option<&Path>,
+    ) -> compile::Surroundings {
+        let store = store.and_then(Path::to_str).into_iter();
+        let store = store.flat_map(|path| STORE_FILES.iter().map(move |end| format!("{path}{end}")));
+        let protected = self.protected.iter().cloned().chain(store).collect();
+        compile::Surroundings { servers, protected, fail_mode: self.fail_mode }
     }
 }
 
@@ -91,7 +106,7 @@ pub struct Config {
 impl Config {
     /// What holds with no file at all: shadow, everything allowed, no rules.
     pub fn builtin(environment: &Environment) -> Self {
-        let policy = compile::builtin(environment.surroundings(BTreeMap::new()));
+        let policy = compile::builtin(environment.surroundings(BTreeMap::new(), None));
         Self { policy: Arc::new(policy), settings: Settings::default(), rules_written: false }
     }
 

@@ -18,15 +18,13 @@ pub(super) enum Command {
     Prune(Prune),
 }
 
-const ABOUT: &str = "\
-Take old calls out of the store, by age and then by size
-
-Nothing else ever deletes a record. What is left can still be verified: a keyed checkpoint keeps the
+const MORE: &str = "\
+Nothing else ever deletes a record. What is left can still be verified: a keyed checkpoint keeps the \
 place where the chain was cut.";
 
 /// The command line of `audit prune`.
 #[derive(Debug, Args)]
-#[command(about = ABOUT)]
+#[command(about = "Take old calls out of the store, by age and then by size", after_help = MORE)]
 pub(super) struct Prune {
     #[command(flatten)]
     store: StorePlace,
@@ -87,11 +85,38 @@ fn in_words(pruned: &Pruned, act: Act) -> String {
         Act::DryRun => "would go",
         Act::Delete => "are gone",
     };
-    let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20);
     format!(
         "{} events {verb}; the store had {} and has {}",
         pruned.rows,
-        mib(pruned.bytes_before),
-        mib(pruned.bytes_after)
+        size_in_words(pruned.bytes_before),
+        size_in_words(pruned.bytes_after)
     )
+}
+
+/// Bytes in the unit that people would use.
+fn size_in_words(bytes: u64) -> String {
+    let tenths = |shift: u32| format!("{}.{}", bytes >> shift, ((bytes % (1 << shift)) * 10) >> shift);
+    match bytes {
+        ..0x10_0000 => format!("{} KiB", bytes >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", tenths(20)),
+        _ => format!("{} GiB", tenths(30)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Act, Pruned, in_words, size_in_words};
+
+    #[test]
+    fn sizes_use_the_unit_that_people_would() {
+        let sizes = [57_344, 1_572_864, 2_147_483_648].map(size_in_words);
+        assert_eq!(sizes, ["56 KiB", "1.5 MiB", "2.0 GiB"]);
+    }
+
+    #[test]
+    fn a_dry_run_says_would() {
+        let pruned = Pruned { rows: 3, bytes_before: 8192, bytes_after: 4096, upto_seq: Some(6) };
+        insta::assert_snapshot!(in_words(&pruned, Act::DryRun), @"3 events would go; the store had 8 KiB and has 4 KiB");
+        insta::assert_snapshot!(in_words(&pruned, Act::Delete), @"3 events are gone; the store had 8 KiB and has 4 KiB");
+    }
 }

@@ -13,6 +13,7 @@ use crate::call::Call;
 use crate::guard::Answer;
 use crate::policy::{Effect, Mode, Policy, Verdict};
 use crate::proxy::LocalLinks;
+use crate::settings::Config;
 use crate::wire::{Json, shown};
 
 const EXAMPLES: &str = "\
@@ -51,23 +52,52 @@ pub(super) struct Check {
 impl Check {
     /// Judges the call and prints the answer.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let arguments = self.arguments.as_deref().map(json).transpose()?;
         let (config, _) = self.place.config()?;
         let servers = &config.settings.servers;
         let only = servers.keys().next().filter(|_| servers.len() == 1);
-        let server = self.server.as_ref().or(only).map_or("default", String::as_str);
-        let facts = known_facts(&config, self.agent.as_deref(), server);
-        let stance = config.policy.stance(facts.agent.as_deref(), server);
-        let call = Call { method: self.method.as_str().into(), name: self.tool.as_str().into(), arguments };
-        let verdict = config.policy.evaluate(&stance, &call, &facts, &LocalLinks);
-        let answer = Answer::of(&config.policy, verdict.as_ref(), &self.tool, session_id()?);
+        let question = Question {
+            method: &self.method,
+            tool: &self.tool,
+            arguments: self.arguments.as_deref(),
+            server: self.server.as_ref().or(only).map_or("default", String::as_str),
+            agent: self.agent.as_deref(),
+        };
+        let (answer, words) = question.ask(&config)?;
         let mut out = anstream::stdout().lock();
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&answer)?)?;
         } else {
-            writeln!(out, "{}", in_words(&self.tool, server, &config.policy, verdict.as_ref(), &answer))?;
+            writeln!(out, "{words}")?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// A call that nobody makes.
+pub(super) struct Question<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The tool, the prompt or the URI.
+    pub tool: &'a str,
+    /// JSON text.
+    pub arguments: Option<&'a str>,
+    /// The server's name.
+    pub server: &'a str,
+    /// The agent's key, where it is not the file's.
+    pub agent: Option<&'a str>,
+}
+
+impl Question<'_> {
+    /// The policy's answer, for scripts and in words.
+    pub fn ask(&self, config: &Config) -> anyhow::Result<(Answer, String)> {
+        let arguments = self.arguments.map(json).transpose()?;
+        let facts = known_facts(config, self.agent, self.server);
+        let stance = config.policy.stance(facts.agent.as_deref(), self.server);
+        let call = Call { method: self.method.into(), name: self.tool.into(), arguments };
+        let verdict = config.policy.evaluate(&stance, &call, &facts, &LocalLinks);
+        let answer = Answer::of(&config.policy, verdict.as_ref(), self.tool, session_id()?);
+        let words = in_words(self.tool, self.server, &config.policy, verdict.as_ref(), &answer);
+        Ok((answer, words))
     }
 }
 
@@ -123,11 +153,113 @@ fn then(verdict: &Verdict) -> Option<&'static str> {
         return None;
     }
     Some(match (verdict.acting.effect, verdict.acting.mode, verdict.mode) {
-        (Effect::Deny | Effect::RequireApproval, _, _) => "enforced: the call would be blocked",
+        (Effect::Deny, _, _) => "enforced: the call would be blocked",
+        (Effect::RequireApproval, _, _) => {
+            "enforced: the call would be blocked, for nobody can be asked in this version"
+        }
         (Effect::Warn, _, _) => "the call would pass with a warning",
         (Effect::Allow, _, Mode::Shadow) => {
             "in shadow: the call would pass, and the verdict would be recorded"
         }
         (Effect::Allow, _, Mode::Off | Mode::Warn | Mode::Enforce) => "the call would pass",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use insta::assert_snapshot;
+
+    use super::Question;
+    use crate::settings::{Environment, read};
+
+    const RULES: &str = r#"
+[[rule]]
+id = "no-drops"
+tools = "query"
+when = { "/sql" = { matches = "(?i)drop" } }
+action = "deny"
+reason = "dropped tables do not come back"
+
+[[rule]]
+id = "look-twice"
+tools = ["query", "push"]
+action = "warn"
+
+[[rule]]
+id = "ask-first"
+tools = "deploy"
+action = "require_approval"
+"#;
+
+    fn asked(mode: &str, tool: &str, arguments: &str) -> String {
+        let source = format!("version = 1\nmode = \"{mode}\"\n{RULES}");
+        let config = read(&source, &Environment::default()).unwrap().config;
+        let question = Question {
+            method: "tools/call",
+            tool,
+            arguments: Some(arguments),
+            server: "db",
+            agent: Some("ci-bot"),
+        };
+        let (answer, words) = question.ask(&config).unwrap();
+        format!("{}\n(decision {})", strip_str(&words), answer.decision)
+    }
+
+    #[test]
+    fn shadow_tells_the_verdict_and_that_the_call_would_pass() {
+        assert_snapshot!(asked("shadow", "query", r#"{"sql": "DROP TABLE t"}"#), @r#"
+        DENY query on db
+          (shadow) rule 1 (query) in policy "default"
+          dropped tables do not come back
+          in shadow: the call would pass, and the verdict would be recorded
+          also matched: look-twice
+        (decision allow)
+        "#);
+    }
+
+    #[test]
+    fn enforce_tells_that_the_call_would_be_blocked() {
+        assert_snapshot!(asked("enforce", "query", r#"{"sql": "drop table t"}"#), @r#"
+        DENY query on db
+          rule 1 (query) in policy "default"
+          dropped tables do not come back
+          enforced: the call would be blocked
+          also matched: look-twice
+        (decision deny)
+        "#);
+        assert_snapshot!(asked("enforce", "deploy", "{}"), @r#"
+        REQUIRE APPROVAL deploy on db
+          rule 3 (deploy) in policy "default"
+          enforced: the call would be blocked, for nobody can be asked in this version
+        (decision require_approval)
+        "#);
+    }
+
+    #[test]
+    fn warn_passes_with_a_warning() {
+        assert_snapshot!(asked("warn", "push", "{}"), @r#"
+        WARN push on db
+          (warn) rule 2 (push) in policy "default"
+          the call would pass with a warning
+        (decision allow)
+        "#);
+    }
+
+    #[test]
+    fn what_no_rule_speaks_about_is_allowed_by_default() {
+        assert_snapshot!(asked("enforce", "list", "{}"), @r#"
+        ALLOW list on db
+          default in policy "default"
+        (decision allow)
+        "#);
+    }
+
+    #[test]
+    fn off_judges_nothing() {
+        assert_snapshot!(asked("off", "query", r#"{"sql": "drop"}"#), @r#"
+        OFF query: enforcement is off, nothing is judged
+        (decision allow)
+        "#);
+    }
 }

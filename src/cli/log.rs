@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -114,8 +113,7 @@ impl Log {
     /// Prints the rows.
     pub fn run(self) -> anyhow::Result<Exit> {
         let path = self.store.path()?;
-        let reader =
-            Reader::open(&path).with_context(|| format!("no audit store at `{}`", path.display()))?;
+        let reader = Reader::open(&path)?;
         let filter = Filter {
             since_ms: self.since.map(Timestamp::as_millisecond),
             until_ms: self.until.map(Timestamp::as_millisecond),

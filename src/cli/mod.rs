@@ -4,7 +4,7 @@
 
 mod audit;
 mod check;
-// mod demo;
+mod demo;
 mod log;
 mod paint;
 mod places;
@@ -86,7 +86,9 @@ enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Audit(audit::Command),
-    // Demo(demo::Demo),
+    Demo(demo::Demo),
+    #[command(hide = true)]
+    DemoServer(demo::DemoServer),
 }
 
 /// Reads the command line, does what it says, and gives the exit code.
@@ -114,7 +116,8 @@ impl Command {
             Self::Log(log) => log.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
-            // Self::Demo(demo) => demo.run().map(code),
+            Self::Demo(demo) => demo.run().map(code),
+            Self::DemoServer(server) => server.run().map(code),
         }
     }
 }

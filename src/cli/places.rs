@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{Exit, paint};
-use crate::policy::FailMode;
+use crate::policy::{FailMode, ResolvePath as _};
+use crate::proxy::LocalLinks;
 use crate::settings::{Config, Environment, Read, read};
 
 /// Where the policy is.
@@ -161,10 +162,8 @@ fn protected(config: Option<&Path>) -> Vec<String> {
     let project = std::env::current_dir()
         .into_iter()
         .flat_map(|at| PROJECT_HOSTS.iter().map(move |host| at.join(host)));
-    own.into_iter()
-        .flatten()
-        .chain(hosts)
-        .chain(project)
-        .filter_map(|path| path.into_os_string().into_string().ok())
-        .collect()
+    let named = own.into_iter().flatten().chain(hosts).chain(project);
+    let named = named.filter_map(|path| path.into_os_string().into_string().ok());
+    // What a link leads to is protected under both of its names.
+    named.flat_map(|path| [LocalLinks.resolve(&path), Some(path)]).flatten().collect()
 }

@@ -11,7 +11,7 @@ use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
 use crate::policy::{By, Facts, Tried, run_examples};
 use crate::proxy::summary;
-use crate::settings::read;
+use crate::settings::{Config, read};
 
 /// The sub-commands of `policy`.
 #[derive(Debug, Subcommand)]
@@ -105,8 +105,7 @@ impl Test {
     fn run(self) -> anyhow::Result<Exit> {
         let file = self.which.place().required()?;
         let policy = &file.read.config.policy;
-        let home = places::home().and_then(|home| home.into_os_string().into_string().ok());
-        let tried = run_examples(policy, &Facts { home, ..Facts::default() });
+        let tried = run_examples(policy, &facts(&file.read.config));
         let failed = tried.iter().filter(|tried| !tried.passed()).count();
         let mut out = anstream::stdout().lock();
         if self.json {
@@ -119,6 +118,19 @@ impl Test {
             writeln!(out, "{}", total(&file, tried.len(), failed))?;
         }
         Ok(if failed == 0 { Exit::Done } else { Exit::Differs })
+    }
+}
+
+/// What a test may take for known where it does not say: what the file says, and `~`. The same everywhere but for that.
+fn facts(config: &Config) -> Facts {
+    let identity = config.settings.identity.clone();
+    Facts {
+        agent: identity.agent,
+        groups: identity.groups,
+        environment: identity.environment,
+        root: identity.root,
+        home: places::home().and_then(|home| home.into_os_string().into_string().ok()),
+        ..Facts::default()
     }
 }
 
@@ -156,4 +168,60 @@ fn total(file: &File, tests: usize, failed: usize) -> String {
         text.push_str(&painted(DIM, format!(" ({untested} rule{s} without a test)")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use anstream::adapter::strip_str;
+    use insta::assert_snapshot;
+
+    use super::{facts, line, total};
+    use crate::cli::places::File;
+    use crate::policy::run_examples;
+    use crate::settings::{Environment, read};
+
+    const TEXT: &str = r#"version = 1
+
+[identity]
+root = "/app"
+
+[[rule]]
+id = "inside"
+tools = "write_file"
+when = { "/path" = { path_outside = "{root}" } }
+action = "deny"
+
+[[rule.test]]
+name = "the project is open"
+tool = "write_file"
+arguments = { path = "/app/a" }
+expect = "allow"
+
+[[rule.test]]
+tool = "write_file"
+arguments = { path = "/etc/hosts" }
+expect = "warn"
+
+[[rule]]
+id = "untested"
+tools = "drop_table"
+action = "deny"
+"#;
+
+    #[test]
+    fn failing_policy_tests_say_what_came_instead_and_where() {
+        let read = read(TEXT, &Environment::default()).unwrap();
+        let file = File { path: PathBuf::from("/c/mcp.toml"), text: TEXT.to_owned(), read };
+        let tried = run_examples(&file.read.config.policy, &facts(&file.read.config));
+        let mut lines: Vec<String> = tried.iter().map(|tried| line(&file, tried)).collect();
+        lines.push(total(&file, tried.len(), 1));
+        assert_snapshot!(strip_str(&lines.join("\n")), @r#"
+        ok   inside: the project is open
+        FAIL inside: write_file is warn
+             expected warn, got deny from inside  /c/mcp.toml:18
+        1 passed, 1 failed (1 rule without a test)
+        "#);
+    }
 }

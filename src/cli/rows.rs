@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use crate::policy::Effect;
 use crate::store::{AuditRow, JsonText};
+use crate::wire::shown;
 
 /// How much of the arguments fits beside the rest, characters.
 const ARGUMENTS_SHOWN: usize = 72;
@@ -24,8 +25,8 @@ pub(super) fn line(row: &AuditRow) -> String {
         "{}  {}  {}{}",
         painted(DIM, local_time(&row.ts)),
         painted(style, format!("{word:<11}")),
-        painted(DIM, format!("{}/", text(&row.server))),
-        painted(BOLD, name),
+        painted(DIM, format!("{}/", shown(&text(&row.server)))),
+        painted(BOLD, shown(&name)),
     );
     for (style, text) in [(Style::new(), arguments(row)), (style, told(row)), (DIM, ending(row))] {
         if !text.is_empty() {
@@ -56,7 +57,15 @@ pub(super) fn word(row: &AuditRow) -> (&'static str, Style) {
 fn told(row: &AuditRow) -> String {
     let plain = row.verdict.as_deref().is_none_or(|verdict| verdict == "allow")
         && row.outcome.as_deref() == Some("forwarded");
-    if plain { String::new() } else { row.reason.clone().unwrap_or_default() }
+    if plain {
+        return String::new();
+    }
+    let reason = row.reason.clone().unwrap_or_default();
+    match row.rule.as_deref().filter(|rule| !reason.contains(rule)) {
+        // What the author calls the rule is what is looked for in the file.
+        Some(rule) => format!("{reason} [{}]", shown(rule)),
+        None => reason,
+    }
 }
 
 fn ending(row: &AuditRow) -> String {
@@ -100,7 +109,105 @@ fn local_time(ts: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, visible};
+    use std::time::Duration;
+
+    use anstream::adapter::strip_str;
+    use insta::assert_snapshot;
+
+    use super::{duration, line, visible};
+    use crate::policy::{Effect, Mode};
+    use crate::record::{CallRecord, Completion, Outcome, Record, SessionInfo, Status};
+    use crate::store::{Filter, Options, Reader, Store};
+
+    /// A call that the store gives back, as people read it; the first column is the time, which is another each day.
+    fn read_back(records: Vec<CallRecord>) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        let info =
+            SessionInfo { session: "0123456789".into(), server: "files".into(), ..SessionInfo::default() };
+        let store = Store::start(Options::new(path.clone()), info);
+        store.queue(records.into_iter().map(Record::Call).collect());
+        assert_eq!(store.finish(Duration::from_secs(20)).unwritten, 0);
+        let rows = Reader::open(&path).unwrap().rows(&Filter::default()).unwrap();
+        let lines: Vec<String> = rows.iter().map(|row| strip_str(&line(row)).to_string()).collect();
+        lines.iter().map(|line| line.split_once("  ").unwrap().1).collect::<Vec<_>>().join("\n")
+    }
+
+    fn call(verdict: Option<Effect>, mode: Mode, outcome: Outcome) -> CallRecord {
+        CallRecord {
+            unix_ms: 1_769_860_800_000,
+            number: 1,
+            tool_call_id: "0123456789-1".into(),
+            method: "tools/call".into(),
+            tool: "write_file".into(),
+            arguments: Some(r#"{"path":"/etc/hosts"}"#.into()),
+            verdict,
+            mode,
+            outcome,
+            rule: None,
+            matched: Vec::new(),
+            reason: Some(r#"rule 1 (write_file) in policy "p""#.into()),
+            policy: None,
+            eval_us: 3,
+            completion: None,
+        }
+    }
+
+    #[test]
+    fn the_first_word_says_what_became_of_the_call() {
+        use Effect::{Allow, Deny, RequireApproval, Warn};
+        let ended = Completion { number: 1, status: Status::Ok, latency_us: 3_210, result_bytes: 9 };
+        let passed =
+            CallRecord { completion: Some(ended), ..call(Some(Allow), Mode::Shadow, Outcome::Forwarded) };
+        assert_snapshot!(read_back(vec![
+            passed,
+            CallRecord {
+                rule: Some("writes-stay-inside".into()),
+                ..call(Some(Deny), Mode::Shadow, Outcome::Forwarded)
+            },
+            call(Some(RequireApproval), Mode::Shadow, Outcome::Forwarded),
+            call(Some(Warn), Mode::Shadow, Outcome::Forwarded),
+            call(Some(Deny), Mode::Warn, Outcome::Warned),
+            call(Some(Deny), Mode::Enforce, Outcome::Blocked),
+            call(Some(Allow), Mode::Enforce, Outcome::FailOpen),
+            call(Some(Allow), Mode::Enforce, Outcome::FailClosed),
+            CallRecord { arguments: None, ..call(None, Mode::Off, Outcome::Forwarded) },
+        ]), @r#"
+        allow        files/write_file  {"path":"/etc/hosts"}  ok 3.2 ms
+        WOULD DENY   files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p" [writes-stay-inside]
+        WOULD ASK    files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
+        WOULD WARN   files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
+        WARNED       files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
+        BLOCKED      files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
+        FAIL OPEN    files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
+        FAIL CLOSED  files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
+        off          files/write_file
+        "#);
+    }
+
+    #[test]
+    fn a_frame_without_a_name_is_called_by_its_method_or_malformed() {
+        let unnamed = |method: &str| CallRecord {
+            method: method.into(),
+            tool: String::new(),
+            arguments: None,
+            ..call(Some(Effect::Deny), Mode::Enforce, Outcome::Blocked)
+        };
+        assert_snapshot!(read_back(vec![unnamed("tasks/update"), unnamed("")]), @r#"
+        BLOCKED      files/tasks/update  rule 1 (write_file) in policy "p"
+        BLOCKED      files/(malformed frame)  rule 1 (write_file) in policy "p"
+        "#);
+    }
+
+    #[test]
+    fn long_arguments_are_cut_and_what_a_terminal_would_act_on_is_spelled_out() {
+        let call = CallRecord {
+            tool: "a\u{202e}b".into(),
+            arguments: Some(["{\"text\":\"\u{9b}31m", &"x".repeat(90), "\"}"].concat().into()),
+            ..call(Some(Effect::Allow), Mode::Shadow, Outcome::Forwarded)
+        };
+        assert_snapshot!(read_back(vec![call]), @r#"allow        files/a\u{202e}b  {"text":"\u{9b}31mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"#);
+    }
 
     #[test]
     fn durations_use_the_unit_that_people_would() {

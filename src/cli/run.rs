@@ -24,13 +24,11 @@ use crate::store::{Options, Reader, Store};
 use crate::transport::child::Program;
 use crate::transport::stdio::{Inlet, Outlet};
 
-const ABOUT: &str = "\
-Start an MCP server and stand between it and the host (what the host runs instead of the server)
+const MORE: &str = "\
+This is what the host runs instead of the server. stdin and stdout speak MCP; callgate's own messages \
+go to stderr. Without a policy file every call passes and is recorded. mcp.toml is watched: an edit \
+takes force in the running session.
 
-stdin and stdout speak MCP; callgate's own messages go to stderr. Without a policy file every call
-passes and is recorded. mcp.toml is watched: an edit takes force in the running session.";
-
-const EXAMPLES: &str = "\
 Examples:
   callgate run -- npx -y @modelcontextprotocol/server-filesystem ~/app
   callgate run --server files --agent claude-code
@@ -40,7 +38,7 @@ The exit code is the server's.";
 
 /// The command line of `run`.
 #[derive(Debug, Args)]
-#[command(about = ABOUT, after_help = EXAMPLES)]
+#[command(about = "Start an MCP server and stand between it and the host", after_help = MORE)]
 pub(super) struct Run {
     #[command(flatten)]
     place: Place,
@@ -88,7 +86,10 @@ impl Run {
             let program = Program { command: command.clone(), args: args.to_vec(), ..Program::default() };
             return Ok((name, program));
         }
-        let known = || servers.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let known = || match servers.len() {
+            0 => "none".to_owned(),
+            _ => servers.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        };
         let (name, server) = match &self.server {
             Some(name) => servers.get_key_value(name).ok_or_else(|| {
                 Exit::Usage.because(format!("no [servers.{name}] in the policy file; it has {}", known()))

@@ -11,12 +11,14 @@ use super::log::{StorePlace, Which};
 use super::{Exit, paint, rows};
 use crate::policy::Effect;
 use crate::record::Outcome;
-use crate::store::{AuditRow, Filter, Order, Reader};
+use crate::store::{AuditRow, Filter, Order, Reader, StoreError};
 
 /// How often the store is asked whether anything was committed: one cheap question.
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 /// How often a store that does not exist is looked for.
 const WAIT: Duration = Duration::from_millis(500);
+/// How long a store may be without its tables: whoever makes it is not done yet.
+const MAKING: Duration = Duration::from_secs(3);
 
 /// The command line of `tail`.
 #[derive(Debug, Args)]
@@ -76,14 +78,17 @@ fn open(path: &Path, once: bool) -> anyhow::Result<Option<Reader>> {
     while !path.exists() && !once {
         std::thread::sleep(WAIT);
     }
+    let mut patience = MAKING;
     loop {
-        match Reader::open(path) {
+        let opened = Reader::open(path).and_then(|reader| reader.last_seq().map(|_| reader));
+        match opened {
             Ok(reader) => return Ok(Some(reader)),
-            // Its first writer is still making it.
-            Err(_) if !once && std::fs::metadata(path).is_ok_and(|file| file.len() == 0) => {
-                std::thread::sleep(WAIT);
-            }
             Err(_) if once && !path.exists() => return Ok(None),
+            // Its first writer is still making it.
+            Err(StoreError::Sqlite(_)) if !once && !patience.is_zero() => {
+                patience = patience.saturating_sub(LOOK_AGAIN);
+                std::thread::sleep(LOOK_AGAIN);
+            }
             Err(error) => return Err(error.into()),
         }
     }

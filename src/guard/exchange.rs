@@ -22,6 +22,8 @@ pub(super) struct Moment<'a> {
     pub links: &'a dyn ResolvePath,
     /// Whether frames can be held back at all; else this is a tee.
     pub gated: bool,
+    /// The reason of everything that the default decides in the base mode: most of all calls.
+    pub default_reason: &'a Arc<str>,
     /// What holds while there is no policy to ask.
     pub unguarded: Option<FailMode>,
     pub block_response: BlockResponse,
@@ -211,12 +213,21 @@ impl<'a> Exchange<'a, Settled> {
         }
     }
 
+    fn reason_of_record(&self, moment: &Moment<'_>) -> Arc<str> {
+        match (&self.stage.judged.verdict, &self.subject) {
+            (Some(verdict), Subject::Call(_))
+                if verdict.by == By::Default && verdict.mode == moment.stance.base =>
+            {
+                Arc::clone(moment.default_reason)
+            }
+            (Some(verdict), _) => self.reason(moment, verdict.by, verdict.mode).into(),
+            (None, _) if moment.unguarded.is_some() => NO_POLICY.into(),
+            (None, _) => Arc::clone(moment.default_reason),
+        }
+    }
+
     fn record(self, moment: &Moment<'_>, tool_call_id: String) -> CallRecord {
-        let reason = match &self.stage.judged.verdict {
-            Some(verdict) => self.reason(moment, verdict.by, verdict.mode),
-            None if moment.unguarded.is_some() => NO_POLICY.to_owned(),
-            None => moment.policy.reason(By::Default, Mode::Off, ""),
-        };
+        let reason = self.reason_of_record(moment);
         let Settled { judged, outcome, .. } = self.stage;
         let verdict = judged.verdict.as_ref();
         let (method, tool, arguments) = match self.subject {

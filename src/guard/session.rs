@@ -11,7 +11,7 @@ use super::effect::{Outbox, Passing, SPOILED};
 use super::exchange::{Moment, failure};
 use super::flight::Flight;
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
-use crate::policy::{Facts, FailMode, Mode, Policy, ResolvePath, Stance};
+use crate::policy::{By, Facts, FailMode, Mode, Policy, ResolvePath, Stance};
 use crate::record::{Completion, Notice, NoticeKind, Now, Outcome, Record, SessionInfo, Status};
 use crate::wire::{Id, IdKey, Lines};
 
@@ -65,6 +65,7 @@ pub struct Session {
     pub(super) terms: Terms,
     pub(super) unguarded: Option<FailMode>,
     pub(super) stance: Stance,
+    default_reason: Arc<str>,
     pub(super) info: SessionInfo,
     pub(super) facts: Facts,
     links: Box<dyn ResolvePath>,
@@ -82,8 +83,10 @@ impl Session {
     pub fn new(opening: Opening) -> Self {
         let Opening { terms, unguarded, info, facts, links, steady_us } = opening;
         let limit = terms.max_frame;
+        let stance = terms.policy.stance(info.agent.as_deref(), &info.server);
         Self {
-            stance: terms.policy.stance(info.agent.as_deref(), &info.server),
+            default_reason: default_reason(&terms.policy, &stance),
+            stance,
             client: Lines::new(limit),
             server: Lines::new(limit),
             terms,
@@ -101,6 +104,7 @@ impl Session {
     /// A new revision takes force: for every frame that is not complete yet.
     pub fn adopt(&mut self, terms: Terms) {
         self.stance = terms.policy.stance(self.info.agent.as_deref(), &self.info.server);
+        self.default_reason = default_reason(&terms.policy, &self.stance);
         self.client.set_limit(terms.max_frame);
         self.server.set_limit(terms.max_frame);
         self.terms = terms;
@@ -228,6 +232,7 @@ impl Session {
             facts: &self.facts,
             links: self.links.as_ref(),
             gated: self.is_gated(),
+            default_reason: &self.default_reason,
             unguarded: self.unguarded,
             block_response: self.terms.block_response,
             session: &self.info.session,
@@ -253,6 +258,11 @@ impl Session {
         }
         .frame(Some(id), Shape::Error)
     }
+}
+
+/// The same for every call that no rule speaks about.
+fn default_reason(policy: &Policy, stance: &Stance) -> Arc<str> {
+    policy.reason(By::Default, stance.base, "").into()
 }
 
 /// A notice as a record.

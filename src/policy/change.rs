@@ -25,7 +25,7 @@ pub fn weakens(old: &Policy, new: &Policy) -> bool {
     let whole = new.default < old.default
         || lowered(old.max_mode, new.max_mode)
         || (old.self_protection && !new.self_protection)
-        || !old.protected.iter().all(|path| new.protected.contains(path))
+        || !old.protected.paths().iter().all(|path| new.protected.paths().contains(path))
         || new.max_judged > old.max_judged
         || adds_a_permission(old, new);
     whole || pairs(old, new).iter().any(|(agent, server)| weakens_for(old, new, *agent, server.unwrap_or("")))

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use super::facts::Remembered;
 use super::matcher::{Scene, rule_matches};
 use super::self_protection::reaches_protected;
 use super::{Acting, By, Effect, Facts, Match, Mode, Policy, ResolvePath, Stance, Verdict};
@@ -30,7 +31,8 @@ impl Policy {
             return None;
         }
         let name = nfc(&call.name);
-        let scene = Scene { call, name: &name, facts, links, policy: self };
+        let links = Remembered::new(links);
+        let scene = Scene { call, name: &name, facts, links: &links, policy: self };
         let mut found = Found { default: self.default_for(call), base: stance.base, matches: Vec::new() };
         if self.self_protection && call.method == COVERED[0] && reaches_protected(&scene) {
             found.push(By::SelfProtection, Effect::Deny, stance.base);

@@ -3,6 +3,8 @@
 //! Invariant: a fact that the governed side can choose (`client`, `repo`) never satisfies an allow rule and
 //! never exempts from a restrictive one.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Facts of one session, fixed at its start but for `client`.
@@ -99,5 +101,29 @@ pub struct NoLinks;
 impl ResolvePath for NoLinks {
     fn resolve(&self, _path: &str) -> Option<String> {
         None
+    }
+}
+
+/// What has been asked about one call: each path is resolved once, so that all rules see the same file system.
+pub(super) struct Remembered<'a> {
+    links: &'a dyn ResolvePath,
+    known: RefCell<BTreeMap<String, Option<String>>>,
+}
+
+impl<'a> Remembered<'a> {
+    /// Asks `links` for what is not known yet.
+    pub(super) fn new(links: &'a dyn ResolvePath) -> Self {
+        Self { links, known: RefCell::default() }
+    }
+}
+
+impl ResolvePath for Remembered<'_> {
+    fn resolve(&self, path: &str) -> Option<String> {
+        if let Some(known) = self.known.borrow().get(path) {
+            return known.clone();
+        }
+        let resolved = self.links.resolve(path);
+        self.known.borrow_mut().insert(path.to_owned(), resolved.clone());
+        resolved
     }
 }

@@ -4,8 +4,6 @@
 //! Invariant: what is opaque tightens: it matches a restrictive rule, never satisfies an allow rule, and
 //! never exempts through `unless`.
 
-use globset::GlobSet;
-
 use super::pointer::{Selected, select};
 use super::predicate::{Judge, Outcome, Value};
 use super::{
@@ -64,10 +62,9 @@ pub(super) fn rule_matches(rule: &Rule, scene: &Scene<'_>) -> bool {
 impl Names {
     /// Whether a name, in NFC, is in the list.
     pub fn contains(&self, name: &str) -> bool {
-        // An empty set would still take the name apart before it says no.
-        let matches = |globs: &GlobSet| !globs.is_empty() && globs.is_match(name);
-        let given = !self.any_given || self.exact.iter().any(|exact| exact == name) || matches(&self.globs);
-        given && !matches(&self.except)
+        let given =
+            !self.any_given || self.exact.iter().any(|exact| exact == name) || self.globs.is_match(name);
+        given && !self.except.is_match(name)
     }
 }
 

@@ -23,7 +23,8 @@ pub(super) struct Places {
 }
 
 /// A place that a rule names, without a trailing `/`; the root folder is empty.
-struct Ground(String);
+#[derive(Debug, Clone)]
+pub(super) struct Ground(String);
 
 /// How a path stands to the places of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +72,9 @@ impl Places {
         self.candidates.iter().map(move |path| any_glob(path, globs, facts, links))
     }
 
-    /// Whether a candidate is at or below one of these absolute paths, which are not resolved.
-    pub(super) fn reach(&self, places: &[String]) -> bool {
-        let grounds = || places.iter().filter_map(|place| normalise(place)).map(Ground::new);
-        grounds().any(|ground| self.candidates.iter().any(|path| ground.below(path).is_some()))
+    /// Whether a candidate is at or below one of these, which are not resolved.
+    pub(super) fn reach(&self, places: &[Ground]) -> bool {
+        places.iter().any(|place| self.candidates.iter().any(|path| place.below(path).is_some()))
     }
 }
 
@@ -157,6 +157,11 @@ fn nfc(text: &str) -> Cow<'_, str> {
 }
 
 impl Ground {
+    /// The place that a text names; `None` where it cannot be placed.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        normalise(text).map(Self::new)
+    }
+
     fn new(path: String) -> Self {
         Self(if path == "/" { String::new() } else { path })
     }

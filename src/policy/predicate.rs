@@ -111,8 +111,12 @@ impl Judge<'_> {
             (Predicate::BytesGt(limit), _) => Outcome::of(length(value, seen) as u64 > *limit),
             (Predicate::Eq(scalar), _) => equals(scalar, seen),
             (Predicate::In(scalars), _) => equals_any(scalars, seen),
-            (Predicate::Glob(globs), Seen::Text(text)) => Outcome::of(globs.is_match(text.as_ref())),
-            (Predicate::Matches(regexes), Seen::Text(text)) => Outcome::of(regexes.is_match(text)),
+            (Predicate::Glob(globs), Seen::Text(text)) => {
+                self.spelled(text, |text| Some(globs.is_match(text)))
+            }
+            (Predicate::Matches(regexes), Seen::Text(text)) => {
+                self.spelled(text, |text| regexes.is_match(text))
+            }
             (Predicate::Gt(bound), Seen::Number(text)) => compares(text, *bound, Ordering::is_gt),
             (Predicate::Ge(bound), Seen::Number(text)) => compares(text, *bound, Ordering::is_ge),
             (Predicate::Lt(bound), Seen::Number(text)) => compares(text, *bound, Ordering::is_lt),
@@ -148,6 +152,15 @@ impl Judge<'_> {
         }
     }
 
+    /// A test of a text, also of its composed spelling: two spellings that look alike are one name to many servers.
+    fn spelled(self, text: &str, holds: impl Fn(&str) -> Option<bool>) -> Outcome {
+        let composed = nfc(text);
+        let spellings = [Some(text), matches!(composed, Cow::Owned(_)).then_some(&*composed)];
+        let outcomes =
+            spellings.into_iter().flatten().map(|text| holds(text).map_or(Outcome::Opaque, Outcome::of));
+        self.together(outcomes)
+    }
+
     /// A find that is no plain path, read as the path that a server might take it for.
     fn guessed(self, predicate: &Predicate, value: &Value<'_>, text: &str) -> Outcome {
         let Some(place) = guess(text, self.scene.facts) else {
@@ -176,7 +189,7 @@ impl Judge<'_> {
         self.together(matches.map(|hit| hit.map_or(Outcome::Opaque, Outcome::of)))
     }
 
-    /// Several places of one path: one is enough to tighten, all are needed to loosen.
+    /// Several places of one path, or spellings of one text: one is enough to tighten, all are needed to loosen.
     fn together(self, outcomes: impl Iterator<Item = Outcome>) -> Outcome {
         let weight = |outcome: &Outcome| match (outcome, self.polarity) {
             (Outcome::Satisfied, Polarity::Restrictive) | (Outcome::Not, Polarity::Permissive) => 2,

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use globset::{GlobMatcher, GlobSet};
-use regex::RegexSet;
-
-use super::{Effect, Fact, FailMode, Mode};
+use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
+use globset::GlobMatcher;
 
 /// One revision of a policy.
 #[derive(Debug, Clone)]
@@ -27,7 +25,7 @@ pub struct Policy {
     pub self_protection: bool,
     /// Absolute paths of callgate's own config and data and of the host's config: what `callgate-self` guards.
     /// Where one leads through a symbolic link, its resolved form is in the list too: they are not resolved again.
-    pub protected: Vec<String>,
+    pub protected: Protected,
     /// Strings longer than this many bytes are opaque to every predicate but `bytes_gt` and `exists`.
     pub max_judged: usize,
     /// `[agents.KEY]`.
@@ -159,9 +157,9 @@ pub struct Names {
     /// Patterns without a glob character: compared as they are.
     pub exact: Vec<String>,
     /// The other patterns.
-    pub globs: GlobSet,
+    pub globs: Globs,
     /// Patterns after `!`.
-    pub except: GlobSet,
+    pub except: Globs,
     /// Whether any plain pattern was given.
     pub any_given: bool,
 }
@@ -220,9 +218,9 @@ pub enum Predicate {
     /// `in`
     In(Vec<Scalar>),
     /// `glob`: of the whole string; `*` also crosses `/`.
-    Glob(GlobSet),
+    Glob(Globs),
     /// `matches`: any of these regexes is found.
-    Matches(RegexSet),
+    Matches(Regexes),
     /// `gt`
     Gt(Number),
     /// `ge`

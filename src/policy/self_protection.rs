@@ -4,6 +4,7 @@
 //! a path in a longer text is found by its spelling. Invariant: the walk is linear in the arguments for a
 //! fixed list, and the file system is asked only about strings that are a path.
 
+use super::Protected;
 use super::matcher::Scene;
 use super::paths::{Places, guess};
 use super::pointer::{Reread, reread};
@@ -18,16 +19,11 @@ pub(super) fn reaches_protected(scene: &Scene<'_>) -> bool {
         return false;
     };
     let text = arguments.text();
-    // Escapes can spell a name in many ways; without them the text shows every name as it is.
-    let named = text.contains('\\') || scene.policy.protected.iter().any(|place| text.contains(last(place)));
+    let named = scene.policy.protected.may_be_named(text);
     if !named && !text.contains('/') {
         return false;
     }
     Guard { scene, named }.any(arguments, 0)
-}
-
-fn last(place: &str) -> &str {
-    place.trim_end_matches('/').rsplit('/').next().unwrap_or(place)
 }
 
 struct Guard<'a> {
@@ -60,11 +56,11 @@ impl Guard<'_> {
         if self.leads(text) {
             return true;
         }
-        self.named && self.protected().any(|place| text.contains(last(place))) && self.spells(text)
+        self.named && self.protected().may_be_named(text) && self.spells(text)
     }
 
-    fn protected(&self) -> impl Iterator<Item = &str> {
-        self.scene.policy.protected.iter().map(String::as_str)
+    fn protected(&self) -> &Protected {
+        &self.scene.policy.protected
     }
 
     /// The string as one path. Where nothing protected is named, only a link can lead there.
@@ -74,7 +70,7 @@ impl Guard<'_> {
     }
 
     fn reaches(&self, path: &str) -> bool {
-        Places::of(path, self.scene.links).is_some_and(|places| places.reach(&self.scene.policy.protected))
+        Places::of(path, self.scene.links).is_some_and(|places| places.reach(self.protected().grounds()))
     }
 
     /// A path within a longer text, such as a shell command.
@@ -84,6 +80,8 @@ impl Guard<'_> {
             word.contains('/') && guess(word, self.scene.facts).is_some_and(|path| self.reaches(&path))
         }) || self
             .protected()
+            .paths()
+            .iter()
             .any(|place| self.spellings(place).iter().any(|spelling| mentions(text, spelling)))
     }
 

@@ -88,22 +88,25 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
         say: run.say,
         moved: Cell::new(0),
     };
-    let code = {
+    let life = {
         let drains = async {
-            tokio::join!(gate.to_client.drain(), gate.to_server.drain());
+            tokio::select! {
+                never = gate.to_client.drain() => never,
+                never = gate.to_server.drain() => never,
+            }
         };
         let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut child);
         tokio::select! {
-            code = life => code,
+            life = life => life,
             never = gate.follow_reloads(run.watching.as_ref()) => match never {},
-            () = drains => 0,
+            never = drains => match never {},
         }
     };
-    let unwritten = gate.store.into_inner().finish(shutdown::STORE_PATIENCE).unwritten;
+    let unwritten = gate.store.into_inner().finish(life.store_patience).unwritten;
     if unwritten > 0 {
         (run.say)(&format!("{unwritten} audit records could not be written before the end"));
     }
-    code
+    life.code
 }
 
 impl Gate {

@@ -1,8 +1,8 @@
 //! Hot reload: watches one file and publishes each revision once.
 //!
 //! Editors save by rename, by truncating and writing, through symbolic links; Kubernetes swaps a link two levels
-//! up. So the folders on the way are watched, the content decides whether anything changed, and what cannot be
-//! watched is looked at twice a second.
+//! up. So the folders on the way are watched, the content decides whether anything changed, and a look each second
+//! makes up for file systems that do not tell.
 //!
 //! Invariant: the last good policy stays in force until a better one has been read whole. A prefix of a file that
 //! is being written may be valid, so what weakens waits until the file has been still for [`STILL`].
@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
 use crate::clock::now;
@@ -27,8 +27,8 @@ const STILL: Duration = Duration::from_secs(1);
 const SETTLED: Duration = Duration::from_millis(400);
 /// A save is several events; they are looked at together.
 const BURST: Duration = Duration::from_millis(30);
-/// How often the file is looked at where it cannot be watched.
-const POLL: Duration = Duration::from_millis(500);
+/// How often the file is looked at all the same: not every file system tells, and watches can run out.
+const POLL: Duration = Duration::from_secs(1);
 
 /// What came of a change.
 #[derive(Debug, Clone)]
@@ -124,12 +124,12 @@ pub fn watch(watched: Watched, reloads: Arc<Reloads>) -> std::io::Result<Watchin
     let (ask, asked) = channel();
     let events = ask.clone();
     std::thread::Builder::new().name("reload".into()).spawn(move || {
-        let eyes = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading the file makes events of its own; those change nothing.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = events.send(());
-            }
-        });
+        // Not every write: a store in the same folder would wake us for each commit.
+        let saves = EventKindMask::CREATE | EventKindMask::REMOVE | EventKindMask::ACCESS_CLOSE;
+        let told = move |_| {
+            let _ = events.send(());
+        };
+        let eyes = RecommendedWatcher::new(told, notify::Config::default().with_event_kinds(saves));
         Watch { watched, reloads, watcher: eyes.ok(), folders: BTreeSet::new(), candidate: None }.run(&asked);
     })?;
     Ok(Watching { ask })
@@ -162,20 +162,15 @@ enum Judged {
 
 impl Watch {
     fn run(mut self, asked: &Receiver<()>) {
-        let mut wait = Some(Duration::ZERO);
+        let mut wait = Duration::ZERO;
         loop {
-            let event = match wait {
-                Some(wait) => asked.recv_timeout(wait),
-                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match event {
+            match asked.recv_timeout(wait) {
                 Ok(()) => while asked.recv_timeout(BURST).is_ok() {},
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.follow();
-            let next = self.look();
-            wait = if self.watcher.is_some() { next } else { Some(next.map_or(POLL, |next| next.min(POLL))) };
+            wait = self.look().map_or(POLL, |next| next.min(POLL));
         }
     }
 
@@ -190,10 +185,6 @@ impl Watch {
             self.folders.contains(*folder) || watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
         });
         self.folders = seen.cloned().collect();
-        if self.folders != wanted {
-            // Out of watches.
-            self.watcher = None;
-        }
     }
 
     /// Compares the file with what is in force; how long until it is worth another look.

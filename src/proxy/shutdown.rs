@@ -24,8 +24,10 @@ const SILENCE: Duration = Duration::from_secs(1);
 const SILENCE_OF_THE_DEAD: Duration = Duration::from_millis(100);
 /// A server that keeps talking after its client has gone is not listened to for longer.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
-/// How long the audit store may take to write what is queued.
-pub(super) const STORE_PATIENCE: Duration = Duration::from_millis(300);
+/// From the first sign of the end to the last record written, where the rest leaves so much time.
+const WHOLE_END: Duration = Duration::from_millis(1_800);
+/// What the audit store gets in any case to write what is queued.
+const STORE_PATIENCE: Duration = Duration::from_millis(300);
 
 /// What set the end off.
 enum End {
@@ -37,17 +39,25 @@ enum End {
     Exited(Option<ExitStatus>),
 }
 
+/// How a run ended.
+pub(super) struct Life {
+    /// The exit code: the server's if it ended by itself, 128 and its signal where that was one, as shells have it;
+    /// 0 where it was told to end.
+    pub code: i32,
+    /// How long the audit store may still take to write what is queued.
+    pub store_patience: Duration,
+}
+
 /// Nothing has moved for a while.
 pub(super) struct Quiet;
 
-/// Pumps both directions until an end comes, then ends the rest. The exit code: the server's if it ended by itself,
-/// 128 and its signal where that was one, as shells have it; 0 where it was told to end.
+/// Pumps both directions until an end comes, then ends the rest.
 pub(super) async fn live(
     gate: &Gate,
     from_client: &mut Inlet,
     from_server: &mut Inlet,
     child: &mut Child,
-) -> i32 {
+) -> Life {
     let mut asked = Asked::new();
     let end = tokio::select! {
         ended = gate.pump_client(from_client) => End::from(ended),
@@ -56,6 +66,7 @@ pub(super) async fn live(
         () = gate.to_client.broken() => End::Client,
         () = asked.comes() => End::Client,
     };
+    let began_us = now().steady_us;
     let status = match end {
         End::Client => farewell(gate, from_server, child, &mut asked).await,
         End::Server => timeout(SILENCE, child.exited()).await.ok().flatten(),
@@ -72,7 +83,9 @@ pub(super) async fn live(
         () = gate.to_client.flushed() => {}
         _ = gate.silence(SILENCE) => {}
     }
-    status.map_or(0, |status| status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1))
+    let code = status.map_or(0, |status| status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1));
+    let used = Duration::from_micros(now().steady_us.saturating_sub(began_us));
+    Life { code, store_patience: WHOLE_END.saturating_sub(used).max(STORE_PATIENCE) }
 }
 
 impl From<Ended> for End {

@@ -35,6 +35,14 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_store_that_the_file_names_is_guarded_with_its_siblings() {
+    let policy = config("version = 1\n[audit]\npath = \"~/audit/calls.db\"\n").policy;
+    let files = ["", "-wal", "-shm", ".key"].map(|end| format!("/home/me/audit/calls.db{end}"));
+    assert_eq!(policy.protected.paths(), files);
+    assert!(config("version = 1\n").policy.protected.is_empty());
+}
+
+#[test]
 fn the_shipped_example_has_no_fault_and_says_what_it_shows() {
     let config = config(include_str!("../../mcp.toml.example"));
     assert_eq!(config.policy.rules.len(), 4);

@@ -10,7 +10,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
 use super::chain::{self, Encoder, Table};
-use super::intake::{Entry, Event, Kind, POLICY_COLUMN, count, json, text};
+use super::intake::{Entry, Event, POLICY_COLUMN, count, json, text};
 use super::key::Key;
 use super::ledger::State;
 use crate::clock;
@@ -24,17 +24,14 @@ const INSERT_SESSION: &str = "INSERT INTO sessions (id, session, seq, ts, agent,
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 const INSERT_ASSIGNMENT: &str = "INSERT INTO assignments (id, session, seq, ts, scope, from_word, to_word, revision, \
     origin, n, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-/// The call of this session with this number that has no completion.
-const FIND_CALL: &str = "SELECT e.seq FROM events AS e JOIN sessions AS s ON s.id = e.session \
-    WHERE e.seq >= (SELECT min(seq) FROM sessions WHERE session = ?1) AND s.session = ?1 AND e.kind = 'call' \
-    AND e.number = ?2 AND e.status IS NULL AND NOT EXISTS (SELECT 1 FROM events AS d WHERE d.seq = e.seq + 1)";
-
 /// Rows being appended to one session.
 pub(super) struct Appending<'a> {
     connection: &'a Connection,
     state: &'a mut State,
     policies: &'a mut HashMap<Arc<str>, i64>,
     encoder: &'a mut Encoder,
+    /// Looked up once for all rows of the transaction.
+    insert_event: CachedStatement<'a>,
     /// The last `seq` of the file.
     last: i64,
 }
@@ -47,7 +44,8 @@ impl<'a> Appending<'a> {
         encoder: &'a mut Encoder,
     ) -> Result<Self> {
         let last = last_seq(connection)?;
-        Ok(Self { connection, state, policies, encoder, last })
+        let insert_event = connection.prepare_cached(INSERT_EVENT)?;
+        Ok(Self { connection, state, policies, encoder, insert_event, last })
     }
 
     /// Appends one entry; the `seq` of an event, 0 for the rest.
@@ -66,34 +64,21 @@ impl<'a> Appending<'a> {
 
     fn event(&mut self, event: &Event) -> Result<i64> {
         let session = self.session()?;
-        let seq = self.place(event)?;
+        let seq = self.place(event);
         let n = self.state.n + 1;
         let mut columns = event.columns(seq, session, n);
         let hash = self.encoder.link(&self.state.hash, Table::Events, columns);
         if let Some(revision) = &event.policy {
             columns[POLICY_COLUMN] = ValueRef::Integer(self.policy_id(revision)?);
         }
-        insert(self.connection.prepare_cached(INSERT_EVENT)?, columns, &hash)?;
+        insert(&mut self.insert_event, columns, &hash)?;
         (self.state.n, self.state.hash, self.last) = (n, hash, self.last.max(seq));
         Ok(seq)
     }
 
     /// Even, after all there are; for a completion the odd one after its call.
-    fn place(&self, event: &Event) -> Result<i64> {
-        let next = (self.last / 2 + 1) * 2;
-        if event.kind != Kind::Completion {
-            return Ok(next);
-        }
-        let call = match event.of {
-            Some(seq) => Some(seq),
-            None => self.find_call(event.number)?,
-        };
-        Ok(call.map_or(next, |seq| seq + 1))
-    }
-
-    fn find_call(&self, number: Option<u64>) -> Result<Option<i64>> {
-        let mut find = self.connection.prepare_cached(FIND_CALL)?;
-        find.query_row(params![self.state.info.session, bound(count(number))], |row| row.get(0)).optional()
+    fn place(&self, event: &Event) -> i64 {
+        event.of.map_or((self.last / 2 + 1) * 2, |call| call + 1)
     }
 
     /// The row of `sessions` in force, written now if it is not yet.
@@ -128,7 +113,7 @@ impl<'a> Appending<'a> {
             ValueRef::Integer(n),
         ];
         let hash = self.encoder.link(&self.state.hash, Table::Sessions, columns);
-        insert(self.connection.prepare_cached(INSERT_SESSION)?, columns, &hash)?;
+        insert(&mut self.connection.prepare_cached(INSERT_SESSION)?, columns, &hash)?;
         (self.state.n, self.state.hash, self.state.row) = (n, hash, Some(id));
         Ok(id)
     }
@@ -173,7 +158,7 @@ impl<'a> Appending<'a> {
             ValueRef::Integer(n),
         ];
         let hash = self.encoder.link(&self.state.hash, Table::Assignments, columns);
-        insert(self.connection.prepare_cached(INSERT_ASSIGNMENT)?, columns, &hash)?;
+        insert(&mut self.connection.prepare_cached(INSERT_ASSIGNMENT)?, columns, &hash)?;
         (self.state.n, self.state.hash) = (n, hash);
         Ok(())
     }
@@ -251,7 +236,7 @@ pub(super) fn checkpoint(
     ];
     let mac = chain::seal(key, &before, columns);
     let sql = "INSERT INTO checkpoints (id, ts, kind, upto_seq, heads, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    insert(connection.prepare_cached(sql)?, columns, &mac)
+    insert(&mut connection.prepare_cached(sql)?, columns, &mac)
 }
 
 fn next_id(connection: &Connection, sql: &str) -> Result<i64> {
@@ -259,7 +244,7 @@ fn next_id(connection: &Connection, sql: &str) -> Result<i64> {
 }
 
 fn insert<'a>(
-    mut statement: CachedStatement<'_>,
+    statement: &mut CachedStatement<'_>,
     columns: impl IntoIterator<Item = ValueRef<'a>>,
     hash: &'a [u8; 32],
 ) -> Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! It refuses to touch the database. Invariant: nothing that leaves this file holds a value that redaction takes away.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
@@ -34,8 +35,8 @@ pub(super) struct Event {
     pub(super) kind: Kind,
     pub(super) ts: i64,
     pub(super) number: Option<u64>,
-    pub(super) method: Option<String>,
-    pub(super) tool: Option<String>,
+    pub(super) method: Option<Arc<str>>,
+    pub(super) tool: Option<Arc<str>>,
     pub(super) verdict: Option<&'static str>,
     pub(super) mode: Option<&'static str>,
     pub(super) outcome: Option<&'static str>,
@@ -46,7 +47,7 @@ pub(super) struct Event {
     /// For a completion: the `seq` of its call, where it is known.
     pub(super) of: Option<i64>,
     pub(super) arguments_hash: Option<[u8; 16]>,
-    pub(super) reason: Option<String>,
+    pub(super) reason: Option<Arc<str>>,
     pub(super) matched: Option<String>,
     pub(super) lost: Option<String>,
     pub(super) arguments: Option<String>,
@@ -77,6 +78,29 @@ impl Kind {
 pub(super) struct Intake {
     redactor: Redactor,
     keep: Keep,
+    names: Cleaned,
+    sentences: Cleaned,
+}
+
+/// Texts that were cleaned before: names and reasons come again and again.
+#[derive(Debug, Default)]
+struct Cleaned(HashMap<Box<str>, Arc<str>>);
+
+/// How many texts are remembered; whoever makes up names all the time gains nothing by it.
+const REMEMBERED: usize = 256;
+
+impl Cleaned {
+    fn or(&mut self, text: &str, clean: impl FnOnce(&str) -> String) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        let cleaned: Arc<str> = clean(text).into();
+        self.0.insert(text.into(), Arc::clone(&cleaned));
+        cleaned
+    }
 }
 
 impl Intake {
@@ -88,11 +112,11 @@ impl Intake {
             KeepArguments::Keys => Keep::Keys,
             KeepArguments::None => Keep::None,
         };
-        Self { redactor: Redactor::new(key), keep }
+        Self { redactor: Redactor::new(key), keep, names: Cleaned::default(), sentences: Cleaned::default() }
     }
 
     /// The row for one record.
-    pub(super) fn event(&self, record: &Record) -> Event {
+    pub(super) fn event(&mut self, record: &Record) -> Event {
         match record {
             Record::Call(call) => self.call(call),
             Record::Completion(completion) => Event {
@@ -110,7 +134,7 @@ impl Intake {
         PolicySource { source: self.redactor.policy_source(&policy.source), ..policy }
     }
 
-    fn call(&self, call: &CallRecord) -> Event {
+    fn call(&mut self, call: &CallRecord) -> Event {
         let kept = call.arguments.as_deref().map(|text| self.redactor.arguments(text, self.keep));
         let mut event = Event {
             number: Some(call.number),
@@ -123,8 +147,8 @@ impl Intake {
             policy: call.policy.clone(),
             eval_us: Some(call.eval_us),
             completion: call.completion.clone(),
-            reason: call.reason.as_deref().map(|reason| self.redactor.prose(reason)),
-            matched: matched(&call.matched),
+            reason: call.reason.as_deref().map(|reason| self.sentence(reason)),
+            matched: call.verdict.map(|_| matched(&call.matched)),
             ..Event::new(Kind::Call, call.unix_ms)
         };
         if let Some(kept) = kept {
@@ -135,33 +159,39 @@ impl Intake {
         event
     }
 
-    fn gap(&self, gap: &Gap) -> Event {
+    fn gap(&mut self, gap: &Gap) -> Event {
         Event {
             number: Some(gap.missing),
-            reason: Some(self.redactor.prose(&gap.why)),
+            reason: Some(self.sentence(&gap.why)),
             ..Event::new(Kind::Gap, gap.unix_ms)
         }
     }
 
-    fn notice(&self, notice: &Notice) -> Event {
+    fn notice(&mut self, notice: &Notice) -> Event {
         Event {
-            method: Some(notice.kind.as_str().to_owned()),
-            reason: Some(self.redactor.prose(&notice.text)),
+            method: Some(notice.kind.as_str().into()),
+            reason: Some(self.redactor.prose(&notice.text).into()),
             ..Event::new(Kind::Notice, notice.unix_ms)
         }
     }
 
     /// Redacted before it is cut: half a secret is one still.
-    fn name(&self, name: &str) -> String {
-        shown(&self.redactor.prose(name))
+    fn name(&mut self, name: &str) -> Arc<str> {
+        let redactor = &self.redactor;
+        self.names.or(name, |name| shown(&redactor.prose(name)))
+    }
+
+    fn sentence(&mut self, text: &str) -> Arc<str> {
+        let redactor = &self.redactor;
+        self.sentences.or(text, |text| redactor.prose(text))
     }
 
     /// What the other side says about itself is cut like any other name from outside.
-    pub(super) fn session(&self, info: SessionInfo) -> SessionInfo {
+    pub(super) fn session(&mut self, info: SessionInfo) -> SessionInfo {
         SessionInfo {
-            client: info.client.map(|name| self.name(&name)),
-            client_version: info.client_version.map(|version| self.name(&version)),
-            protocol: info.protocol.map(|revision| self.name(&revision)),
+            client: info.client.map(|name| self.name(&name).to_string()),
+            client_version: info.client_version.map(|version| self.name(&version).to_string()),
+            protocol: info.protocol.map(|revision| self.name(&revision).to_string()),
             repo: info.repo.map(|remote| self.redactor.prose(&remote)),
             ..info
         }
@@ -249,12 +279,15 @@ struct Member<'a> {
     acted: bool,
 }
 
-fn matched(matches: &[MatchRecord]) -> Option<String> {
+fn matched(matches: &[MatchRecord]) -> String {
+    if matches.is_empty() {
+        return "[]".to_owned();
+    }
     let members = matches.iter().map(|one| Member {
         rule: &one.rule,
         effect: one.effect.as_str(),
         mode: one.mode.as_str(),
         acted: one.acted,
     });
-    (!matches.is_empty()).then(|| json(&members.collect::<Vec<_>>()))
+    json(&members.collect::<Vec<_>>())
 }

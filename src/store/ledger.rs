@@ -3,7 +3,7 @@
 //! It refuses to wait: who finds the file locked is told so before anything is changed. Invariant: after a transaction
 //! that failed, the ledger says what the file says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -17,8 +17,8 @@ use crate::clock;
 use crate::record::{Gap, Record, SessionInfo};
 use crate::settings::KeepArguments;
 
-/// How many calls without completion are remembered; for the rest the file is asked.
-const OPEN_CALLS: usize = 4_096;
+/// How many calls without completion are remembered: as many as can be in flight.
+const OPEN_CALLS: usize = crate::guard::MOST_IN_FLIGHT;
 
 /// The writing end of one session's chain; shared by the call path and the writer thread, one at a time.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Ledger {
     intake: Intake,
     key: Key,
     state: State,
-    open: BTreeMap<u64, Spot>,
+    open: OpenCalls,
     policies: HashMap<Arc<str>, i64>,
     encoder: Encoder,
     /// Prepared, not yet committed.
@@ -56,16 +56,72 @@ enum Spot {
     Stored(i64),
 }
 
+/// Calls without completion, by number. Numbers grow by one, so that a ring finds them without a search.
+#[derive(Debug, Default)]
+struct OpenCalls {
+    /// The number of the first spot.
+    first: u64,
+    spots: VecDeque<Option<Spot>>,
+}
+
+impl OpenCalls {
+    fn insert(&mut self, number: u64, spot: Spot) {
+        if self.spots.is_empty() {
+            self.first = number;
+        }
+        let Some(index) = self.index(number) else { return };
+        if index >= self.spots.len() + OPEN_CALLS {
+            self.spots.clear();
+            return self.insert(number, spot);
+        }
+        self.spots.resize(self.spots.len().max(index + 1), None);
+        if let Some(place) = self.spots.get_mut(index) {
+            *place = Some(spot);
+        }
+        while self.spots.len() > OPEN_CALLS {
+            self.drop_first();
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Spot> {
+        let spot = self.index(number).and_then(|index| self.spots.get_mut(index)?.take());
+        while matches!(self.spots.front(), Some(None)) {
+            self.drop_first();
+        }
+        spot
+    }
+
+    fn spot(&mut self, number: u64) -> Option<&mut Spot> {
+        self.index(number).and_then(|index| self.spots.get_mut(index)?.as_mut())
+    }
+
+    /// Forgets the calls that were to be written at `length` or later.
+    fn forget_pending(&mut self, length: usize) {
+        for spot in &mut self.spots {
+            *spot = spot.filter(|spot| !matches!(spot, Spot::Pending(index) if *index >= length));
+        }
+    }
+
+    fn index(&self, number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.first)?).ok()
+    }
+
+    fn drop_first(&mut self) {
+        self.spots.pop_front();
+        self.first += 1;
+    }
+}
+
 impl Ledger {
     pub(super) fn new(info: SessionInfo, key: Key, arguments: KeepArguments) -> Self {
-        let intake = Intake::new(key, arguments);
+        let mut intake = Intake::new(key, arguments);
         let hash = chain::genesis(&info.session);
         let info = Arc::new(intake.session(info));
         Self {
             intake,
             key,
             state: State { info, row: None, n: 0, hash },
-            open: BTreeMap::new(),
+            open: OpenCalls::default(),
             policies: HashMap::new(),
             encoder: Encoder::default(),
             pending: Vec::new(),
@@ -115,11 +171,8 @@ impl Ledger {
         match (event.kind, event.number) {
             (Kind::Call, Some(number)) if event.completion.is_none() => {
                 self.open.insert(number, Spot::Pending(self.pending.len()));
-                if self.open.len() > OPEN_CALLS {
-                    self.open.pop_first();
-                }
             }
-            (Kind::Completion, Some(number)) => match self.open.remove(&number) {
+            (Kind::Completion, Some(number)) => match self.open.remove(number) {
                 Some(Spot::Pending(index)) => {
                     if let Some(Entry::Event(call)) = self.pending.get_mut(index) {
                         call.completion = event.completion;
@@ -127,7 +180,8 @@ impl Ledger {
                     }
                 }
                 Some(Spot::Stored(seq)) => event.of = Some(seq),
-                None => {}
+                // Its call is in a gap: there is nothing that it could complete.
+                None => return,
             },
             (Kind::Call | Kind::Completion | Kind::Gap | Kind::Notice, _) => {}
         }
@@ -137,7 +191,7 @@ impl Ledger {
     /// Forgets what was added after there were `length` entries.
     pub(super) fn forget(&mut self, length: usize) {
         self.pending.truncate(length);
-        self.open.retain(|_, spot| !matches!(spot, Spot::Pending(index) if *index >= length));
+        self.open.forget_pending(length);
     }
 
     /// Gives up on everything that waits; how many records that were.
@@ -159,7 +213,7 @@ impl Ledger {
             return Err(error);
         }
         for (entry, seq) in self.pending.iter().zip(&self.seqs) {
-            if let Some(spot) = entry.open_call().and_then(|number| self.open.get_mut(&number)) {
+            if let Some(spot) = entry.open_call().and_then(|number| self.open.spot(number)) {
                 *spot = Spot::Stored(*seq);
             }
         }

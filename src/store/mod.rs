@@ -48,8 +48,8 @@ use queue::{Claim, Item, Pushed, Queue, Urgent};
 /// How many records of a backlog a call takes along at most; more are the writer's work.
 const TAKEN_ALONG: usize = 256;
 
-/// After how many records the write-ahead log is copied into the file, idle or not: about 4 MiB of it.
-const CHECKPOINT_EVERY: u32 = 1_000;
+/// After about how many pages the write-ahead log is copied into the file, idle or not: 6 MiB of it.
+const CHECKPOINT_EVERY: u32 = 1_500;
 
 /// How a store is opened.
 pub struct Options {
@@ -109,7 +109,7 @@ struct Shared {
     ledger: Mutex<Option<Ledger>>,
     /// Why the file cannot be opened.
     trouble: Mutex<Option<String>>,
-    /// Records since the write-ahead log was last copied into the file.
+    /// Pages, about, since the write-ahead log was last copied into the file.
     fresh: AtomicU32,
 }
 
@@ -269,12 +269,17 @@ impl Shared {
 
     /// On the call path, so that a session of refusals alone still has its log copied.
     fn count_written(&self, records: usize) {
-        let records = u32::try_from(records).unwrap_or(u32::MAX);
-        let before = self.fresh.fetch_add(records, Ordering::Relaxed);
-        if before < CHECKPOINT_EVERY && before.saturating_add(records) >= CHECKPOINT_EVERY {
+        let pages = pages(records);
+        let before = self.fresh.fetch_add(pages, Ordering::Relaxed);
+        if before < CHECKPOINT_EVERY && before.saturating_add(pages) >= CHECKPOINT_EVERY {
             self.queue.nudge();
         }
     }
+}
+
+/// About how many pages a commit of so many records adds to the write-ahead log.
+fn pages(records: usize) -> u32 {
+    u32::try_from(1 + records / 8).unwrap_or(u32::MAX)
 }
 
 /// The steady microsecond that is `time` from now.

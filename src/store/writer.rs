@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::error::{StoreError, is_busy, may_pass};
 use super::ledger::{Ledger, begin};
 use super::queue::{Urgent, Woken};
-use super::{CHECKPOINT_EVERY, Shared, key, schema};
+use super::{CHECKPOINT_EVERY, Shared, key, pages, schema};
 use crate::clock;
 use crate::record::SessionInfo;
 
@@ -160,7 +160,7 @@ fn commit(
         ledger.forget(mark);
         return Err(error);
     }
-    shared.fresh.fetch_add(u32::try_from(written).unwrap_or(u32::MAX), Ordering::Relaxed);
+    shared.fresh.fetch_add(pages(written), Ordering::Relaxed);
     Ok(())
 }
 

@@ -9,6 +9,7 @@
 //! Invariant: one writer per stream, and what it writes are the bytes it was given, in order.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -231,7 +232,7 @@ impl Outlet {
     }
 
     /// Writes the queue whenever the reader takes more. Never resolves; to be polled beside everything else.
-    pub async fn drain(&self) {
+    pub async fn drain(&self) -> Infallible {
         loop {
             if self.queue.borrow().is_empty() {
                 self.changed.notified().await;

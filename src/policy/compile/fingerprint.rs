@@ -22,18 +22,18 @@ pub(super) fn tools(tools: &[Tool]) -> Value {
 
 /// The fingerprint of each rule; `overrides` gives the indices of the rules that each one lifts.
 pub(super) fn rules(rules: &[Rule], overrides: &[Vec<usize>], tools: &Value) -> Vec<[u8; 32]> {
-    let plain: Vec<[u8; 32]> = rules.iter().map(|rule| digest(&content(rule, tools))).collect();
+    let contents: Vec<Value> = rules.iter().map(|rule| content(rule, tools)).collect();
+    let plain: Vec<[u8; 32]> = contents.iter().map(digest).collect();
     let lifted =
         |indices: &Vec<usize>| sorted(indices.iter().filter_map(|i| plain.get(*i)).map(|hash| json!(hash)));
     // Only allow rules lift and only others are lifted, so one more step reaches the end.
-    rules
-        .iter()
-        .zip(overrides)
-        .map(|(rule, indices)| {
-            let content = content(rule, tools);
-            if indices.is_empty() { digest(&content) } else { digest(&json!([content, lifted(indices)])) }
-        })
-        .collect()
+    let all = contents.iter().zip(&plain).zip(overrides);
+    all.map(
+        |((content, plain), indices)| {
+            if indices.is_empty() { *plain } else { digest(&json!([content, lifted(indices)])) }
+        },
+    )
+    .collect()
 }
 
 fn digest(value: &Value) -> [u8; 32] {
@@ -88,7 +88,12 @@ fn scalar(value: &Scalar) -> Value {
 }
 
 fn sorted(values: impl Iterator<Item = Value>) -> Value {
-    let mut values: Vec<(String, Value)> = values.map(|value| (value.to_string(), value)).collect();
+    let values: Vec<Value> = values.collect();
+    if values.len() < 2 {
+        return Value::Array(values);
+    }
+    let mut values: Vec<(String, Value)> =
+        values.into_iter().map(|value| (value.to_string(), value)).collect();
     values.sort_by(|a, b| a.0.cmp(&b.0));
     values.dedup_by(|a, b| a.0 == b.0);
     Value::Array(values.into_iter().map(|(_, value)| value).collect())

@@ -18,9 +18,7 @@ use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
 use super::schema::{self, Reading};
-use super::{
-    Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Names, Place, Policy, Rule, ToolMetadata,
-};
+use super::{Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Names, Policy, Rule, ToolMetadata};
 
 use names::What;
 
@@ -60,9 +58,10 @@ pub(crate) fn compile(
     let tools_text = fingerprint::tools(&file.tools);
     let fingerprints = fingerprint::rules(&file.rules, &overrides, &tools_text);
     let tools = file.tools.iter().map(|tool| tool_metadata(tool, reading)).collect();
+    let newlines: Vec<usize> = memchr::memchr_iter(b'\n', source.as_bytes()).collect();
     let parts = ids.into_iter().zip(overrides).zip(fingerprints);
     let rules = file.rules.into_iter().zip(parts).map(|(rule, ((id, overrides), fingerprint))| {
-        let mut compiled = compile_rule(rule, id, source, reading);
+        let mut compiled = compile_rule(rule, id, &newlines, reading);
         compiled.overrides = overrides;
         compiled.fingerprint = fingerprint;
         compiled
@@ -76,7 +75,7 @@ pub(crate) fn compile(
         fail_mode: file.fail_mode.or(surroundings.fail_mode.filter(|mode| *mode != FailMode::Open)),
         default: file.default.unwrap_or(Effect::Allow),
         self_protection: file.self_protection.unwrap_or(true),
-        protected: surroundings.protected,
+        protected: surroundings.protected.into(),
         max_judged: file.max_judged.map_or(MAX_JUDGED, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         agents: file.agents,
         servers: surroundings.servers,
@@ -95,7 +94,7 @@ pub fn revision(source: &str) -> Arc<str> {
     hex.into()
 }
 
-fn compile_rule(rule: schema::Rule, id: Arc<str>, source: &str, reading: &mut Reading) -> Rule {
+fn compile_rule(rule: schema::Rule, id: Arc<str>, newlines: &[usize], reading: &mut Reading) -> Rule {
     let effect = rule.action.as_ref().map_or(Effect::Deny, |action| *action.get_ref());
     condition::check_absent_words(&rule, effect, reading);
     let methods = match &rule.methods {
@@ -126,13 +125,14 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, source: &str, reading: &mut Re
         severity: rule.severity.unwrap_or_default(),
         class: rule.class.unwrap_or_default(),
         owner: rule.owner,
-        examples: rule.examples.into_iter().map(|example| place_example(example, source)).collect(),
+        examples: rule.examples.into_iter().map(|example| place_example(example, newlines)).collect(),
         fingerprint: [0; 32],
     }
 }
 
-fn place_example(example: Spanned<Example>, source: &str) -> Example {
-    let line = Place::of(source, example.span().start).line;
+/// With its line, from the places of all newlines.
+fn place_example(example: Spanned<Example>, newlines: &[usize]) -> Example {
+    let line = newlines.partition_point(|newline| *newline < example.span().start) + 1;
     Example { line, ..example.into_inner() }
 }
 

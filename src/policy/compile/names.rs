@@ -1,16 +1,17 @@
 //! Lists of names and globs: `tools`, `servers`, `methods`, `match`.
 //!
-//! It refuses patterns that match no name at all. Invariant: every pattern is in NFC, as the names it meets are.
+//! It refuses patterns that match no name at all. Invariant: every pattern for names is in NFC, as the names
+//! it meets are.
 
 use std::ops::Range;
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder};
 use toml::Spanned;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::fault;
-use crate::policy::Names;
 use crate::policy::schema::{List, Reading};
+use crate::policy::{Globs, Names};
 
 /// Bytes. Far above any real pattern, and far below what a compiled glob may take.
 const LONGEST_GLOB: usize = 1024;
@@ -62,12 +63,18 @@ pub(super) fn names(list: Option<&List<String>>, what: What, reading: &mut Readi
     names
 }
 
-/// Compiles globs over whole strings, where `*` also crosses `/`.
-pub(super) fn globs(patterns: &[Spanned<String>], reading: &mut Reading) -> GlobSet {
-    let globs = patterns
-        .iter()
-        .filter_map(|pattern| glob(pattern.get_ref(), Crossing::Slash, pattern.span(), reading));
-    let globs: Vec<Glob> = globs.collect();
+/// Compiles globs over whole strings, where `*` also crosses `/`. Values come as they are spelled, so a pattern
+/// that is not in NFC stands for that form too.
+pub(super) fn globs(patterns: &[Spanned<String>], reading: &mut Reading) -> Globs {
+    let mut globs = Vec::with_capacity(patterns.len());
+    for pattern in patterns {
+        let text = pattern.get_ref();
+        let Some(written) = glob(text, Crossing::Slash, pattern.span(), reading) else { continue };
+        globs.push(written);
+        if !is_nfc(text) {
+            globs.extend(glob(&text.nfc().collect::<String>(), Crossing::Slash, pattern.span(), reading));
+        }
+    }
     let span = patterns.first().map_or(0..0, Spanned::span);
     build(globs, span, reading)
 }
@@ -113,19 +120,15 @@ pub(super) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
-fn build(globs: Vec<Glob>, span: Range<usize>, reading: &mut Reading) -> GlobSet {
-    let mut builder = GlobSetBuilder::new();
-    for glob in globs {
-        builder.add(glob);
-    }
-    builder.build().unwrap_or_else(|error| {
+fn build(globs: Vec<Glob>, span: Range<usize>, reading: &mut Reading) -> Globs {
+    Globs::new(globs).unwrap_or_else(|error| {
         fault(
             reading,
             span,
             format!("these globs are too large together: {}", error.kind()),
             "use fewer or simpler globs",
         );
-        GlobSet::empty()
+        Globs::default()
     })
 }
 

@@ -50,10 +50,20 @@ fn automatic(rule: &Rule) -> String {
 
 /// For each rule, the indices of the rules that it lifts.
 pub(super) fn overrides(rules: &[Rule], ids: &[Arc<str>], reading: &mut Reading) -> Vec<Vec<usize>> {
-    rules.iter().enumerate().map(|(index, rule)| lifted(index, rule, rules, ids, reading)).collect()
+    let mut known = Known { rules, by_id: BTreeMap::new() };
+    for (index, id) in ids.iter().enumerate() {
+        known.by_id.entry(id).or_insert(index);
+    }
+    rules.iter().enumerate().map(|(index, rule)| lifted(index, rule, &known, reading)).collect()
 }
 
-fn lifted(index: usize, rule: &Rule, rules: &[Rule], ids: &[Arc<str>], reading: &mut Reading) -> Vec<usize> {
+/// The rules of the file, and where each id stands first.
+struct Known<'r> {
+    rules: &'r [Rule],
+    by_id: BTreeMap<&'r str, usize>,
+}
+
+fn lifted(index: usize, rule: &Rule, known: &Known<'_>, reading: &mut Reading) -> Vec<usize> {
     let Some(names) = &rule.overrides else { return Vec::new() };
     if rule.action.as_ref().is_some_and(|action| *action.get_ref() != Effect::Allow) {
         fault(
@@ -64,24 +74,18 @@ fn lifted(index: usize, rule: &Rule, rules: &[Rule], ids: &[Arc<str>], reading: 
         );
         return Vec::new();
     }
-    let targets = names.get_ref().iter().filter_map(|name| target(index, name, rules, ids, reading));
+    let targets = names.get_ref().iter().filter_map(|name| target(index, name, known, reading));
     let mut targets: Vec<usize> = targets.collect();
     targets.sort_unstable();
     targets.dedup();
     targets
 }
 
-fn target(
-    index: usize,
-    name: &Spanned<String>,
-    rules: &[Rule],
-    ids: &[Arc<str>],
-    reading: &mut Reading,
-) -> Option<usize> {
+fn target(index: usize, name: &Spanned<String>, known: &Known<'_>, reading: &mut Reading) -> Option<usize> {
     let text = name.get_ref().nfc().collect::<String>();
     let text = text.as_str();
-    let Some(found) = ids.iter().position(|id| **id == *text) else {
-        let near = did_you_mean(text, ids.iter().map(AsRef::as_ref));
+    let Some(found) = known.by_id.get(text).copied() else {
+        let near = did_you_mean(text, known.by_id.keys().copied());
         let hint = near.unwrap_or_else(|| "`overrides` lists ids of rules in this file".to_owned());
         fault(reading, name.span(), format!("no rule has the id `{text}`"), &hint);
         return None;
@@ -91,7 +95,7 @@ fn target(
         fault(reading, name.span(), "a rule cannot override itself", "name the rule that it should lift");
         return None;
     }
-    if rules.get(found).is_some_and(allows) {
+    if known.rules.get(found).is_some_and(allows) {
         let message = format!("`{text}` is an allow rule: there is nothing to lift");
         fault(reading, name.span(), message, "name a rule that warns, asks or denies");
         return None;

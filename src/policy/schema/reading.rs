@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::values::{did_you_mean, list_words, only_strings, scalars, string, table, word};
-use crate::policy::{Diagnostic, Effect, FailMode, Mode, Scalar};
+use crate::policy::{Diagnostic, Effect, FailMode, Mode, Regexes, Scalar};
 
 /// A value of the document and its place.
 pub(crate) type Node<'a> = &'a Spanned<DeValue<'a>>;
@@ -24,6 +24,8 @@ pub(crate) struct Reading {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// `[lists]`, as read; `None` for a list that was at fault itself.
     pub(crate) lists: BTreeMap<String, Option<Vec<Spanned<Scalar>>>>,
+    /// Regexes by their patterns: those that stand in many rules are checked and compiled once.
+    pub(crate) regexes: BTreeMap<Vec<String>, Regexes>,
 }
 
 impl Reading {

@@ -1,5 +1,7 @@
 //! Paths in arguments, and our own files.
 
+use std::cell::RefCell;
+
 use globset::GlobBuilder;
 
 use Effect::{Allow, Deny};
@@ -32,7 +34,7 @@ fn a_path_outside_the_root_is_denied_and_doubt_is_too() {
 #[test]
 fn our_own_files_are_out_of_reach_in_every_spelling() {
     let protected = vec!["/home/me/.config/callgate".to_owned(), "/home/me/.claude.json".to_owned()];
-    let policy = Policy { protected, ..policy(vec![]) };
+    let policy = Policy { protected: protected.into(), ..policy(vec![]) };
     let by = |arguments: &str| judge_with(&policy, "tool", arguments, &at_home()).by;
     for arguments in [
         r#"{"path":"/home/me/.config/callgate/mcp.toml"}"#,
@@ -47,6 +49,7 @@ fn our_own_files_are_out_of_reach_in_every_spelling() {
         r#"{"command":"rm -f ${HOME}/.claude.json"}"#,
         r#"{"files":[{"deep":["/home/me/.claude.json"]}]}"#,
         r#"{"/home/me/.claude.json":"x"}"#,
+        r#"{"path":"~/%2eclaude.json"}"#,
         r#"{"payload":"{\"path\":\"/home/me/.claude.json\"}"}"#,
     ] {
         assert_eq!(by(arguments), By::SelfProtection, "{arguments}");
@@ -73,11 +76,32 @@ fn a_link_into_our_own_files_is_followed() {
             path.strip_prefix("/home/me/app/link").map(|rest| format!("/home/me/.config/callgate{rest}"))
         }
     }
-    let policy = Policy { protected: vec!["/home/me/.config/callgate".into()], ..policy(vec![]) };
+    let policy = Policy { protected: vec!["/home/me/.config/callgate".to_owned()].into(), ..policy(vec![]) };
     let arguments = Json::from_text(r#"{"path":"/home/me/app/link/mcp.toml"}"#);
     let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
     let verdict = policy.evaluate(&policy.stance(None, "files"), &call, &at_home(), &Link).unwrap();
     assert_eq!((verdict.effect, verdict.by), (Deny, By::SelfProtection));
+}
+
+#[test]
+fn each_path_is_resolved_once_for_all_rules() {
+    struct Counted(RefCell<Vec<String>>);
+    impl ResolvePath for Counted {
+        fn resolve(&self, path: &str) -> Option<String> {
+            self.0.borrow_mut().push(path.to_owned());
+            None
+        }
+    }
+    let under = || vec![Base { anchor: Anchor::Absolute, components: vec!["etc".to_owned()] }];
+    let rules = (0..5).map(|_| when(Deny, "/**", vec![Predicate::PathUnder(under())])).collect();
+    let policy = Policy { protected: vec!["/home/me/.claude.json".to_owned()].into(), ..policy(rules) };
+    let arguments = Json::from_text(r#"{"a":"/srv/x","b":["/srv/x","/srv/a/../y"]}"#);
+    let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
+    let links = Counted(RefCell::default());
+    policy.evaluate(&policy.stance(None, "files"), &call, &at_home(), &links).unwrap();
+    let mut asked = links.0.into_inner();
+    asked.sort();
+    assert_eq!(asked, ["/etc", "/home/me/app/a", "/home/me/app/b", "/srv/a", "/srv/x", "/srv/y"]);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::Glob;
 
 use crate::call::Call;
 use crate::policy::{
-    Class, Condition, Effect, Fact, Facts, Mode, Names, NoLinks, Pointer, Policy, Predicate, Rule, Scalar,
-    Segment, Severity, Subject, Verdict,
+    Class, Condition, Effect, Fact, Facts, Globs, Mode, Names, NoLinks, Pointer, Policy, Predicate,
+    Protected, Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict,
 };
 use crate::wire::{Json, fold};
 
@@ -23,7 +23,7 @@ pub(super) fn policy(rules: Vec<Rule>) -> Policy {
         fail_mode: None,
         default: Effect::Allow,
         self_protection: true,
-        protected: Vec::new(),
+        protected: Protected::default(),
         max_judged: 1 << 20,
         agents: BTreeMap::new(),
         servers: BTreeMap::new(),
@@ -92,12 +92,12 @@ pub(super) fn names(patterns: &[&str]) -> Names {
     }
 }
 
-pub(super) fn globs<'p>(patterns: impl IntoIterator<Item = &'p str>) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern).unwrap());
-    }
-    set.build().unwrap()
+pub(super) fn globs<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Globs {
+    Globs::new(patterns.into_iter().map(|pattern| Glob::new(pattern).unwrap()).collect()).unwrap()
+}
+
+pub(super) fn regexes(patterns: &[&str]) -> Regexes {
+    Regexes::new(patterns.iter().map(|pattern| (*pattern).to_owned()).collect()).unwrap()
 }
 
 /// The verdict of a policy on a `tools/call`, by an agent without a name in front of `files`.

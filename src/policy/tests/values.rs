@@ -1,10 +1,10 @@
 //! What a rule sees in arguments and facts, and which way doubt goes.
 
-use regex::RegexSet;
-
 use Effect::{Allow, Deny};
 
-use super::sample::{argument, eq, fact, globs, judge, judge_with, matches, names, policy, rule, when};
+use super::sample::{
+    argument, eq, fact, globs, judge, judge_with, matches, names, policy, regexes, rule, when,
+};
 use crate::policy::{Effect, Fact, Facts, Number, Policy, Predicate, Rule, Scalar, ToolMetadata};
 
 #[test]
@@ -33,9 +33,9 @@ fn each_predicate_tells_satisfied_from_not_from_opaque() {
         (Predicate::Glob(globs(["*.env"])), r#""a/b.env""#, yes),
         (Predicate::Glob(globs(["*.env"])), r#""a""#, no),
         (Predicate::Glob(globs(["*"])), "{}", opaque),
-        (Predicate::Matches(RegexSet::new(["rm", "dd"]).unwrap()), r#""sudo dd""#, yes),
-        (Predicate::Matches(RegexSet::new(["rm"]).unwrap()), r#""ls""#, no),
-        (Predicate::Matches(RegexSet::new(["1"]).unwrap()), "1", opaque),
+        (Predicate::Matches(regexes(&["rm", "dd"])), r#""sudo dd""#, yes),
+        (Predicate::Matches(regexes(&["rm"])), r#""ls""#, no),
+        (Predicate::Matches(regexes(&["1"])), "1", opaque),
         (Predicate::Gt(Number::Integer(10)), "11", yes),
         (Predicate::Gt(Number::Integer(10)), "10", no),
         (Predicate::Gt(Number::Integer(10)), "10.5", yes),
@@ -56,6 +56,17 @@ fn each_predicate_tells_satisfied_from_not_from_opaque() {
         let arguments = format!(r#"{{"x":{value}}}"#);
         assert_eq!(matches(when(Deny, "/x", vec![predicate.clone()]), &arguments), restrictive, "{story}");
         assert_eq!(matches(when(Allow, "/x", vec![predicate]), &arguments), permissive, "{story}, allow");
+    }
+}
+
+#[test]
+fn a_decomposed_spelling_slips_past_no_pattern() {
+    let tests = [Predicate::Glob(globs(["caf\u{e9}*"])), Predicate::Matches(regexes(&["^caf\u{e9}$"]))];
+    for test in tests {
+        let of = |effect, value: &str| matches(when(effect, "/x", vec![test.clone()]), value);
+        let (composed, decomposed) = ("{\"x\":\"caf\u{e9}\"}", "{\"x\":\"cafe\u{301}\"}");
+        assert!(of(Deny, composed) && of(Deny, decomposed), "{test:?}");
+        assert!(of(Allow, composed) && !of(Allow, decomposed), "{test:?}");
     }
 }
 

@@ -3,16 +3,13 @@
 //! It refuses an operand of another type than the predicate compares. Invariant: regexes are linear and of
 //! bounded size.
 
-use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
 use toml::Spanned;
 
 use super::super::{fault, names, path};
+use crate::policy::regexes::Unfit;
 use crate::policy::schema::units::size_bytes;
 use crate::policy::schema::{List, PredicateWord, Reading, Test, only_strings};
-use crate::policy::{Number, Predicate, Scalar};
-
-/// What a compiled regex may take, bytes; the lazy automaton gets as much again.
-const REGEX_BYTES: usize = 1 << 20;
+use crate::policy::{Number, Predicate, Regexes, Scalar};
 
 /// What a condition looks at, as far as operands depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,33 +71,38 @@ fn texts_of(test: &Test, reading: &mut Reading) -> Option<List<String>> {
     Some(texts)
 }
 
-fn regexes(list: &List<String>, reading: &mut Reading) -> Option<RegexSet> {
-    let texts = list.get_ref().iter().map(Spanned::get_ref);
-    let set = RegexSetBuilder::new(texts).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
-    if let Ok(set) = set {
-        return Some(set);
+/// The regexes; those of two predicates that list the same are one.
+fn regexes(list: &List<String>, reading: &mut Reading) -> Option<Regexes> {
+    let patterns: Vec<String> = list.get_ref().iter().map(|pattern| pattern.get_ref().clone()).collect();
+    if let Some(known) = reading.regexes.get(&patterns) {
+        return Some(known.clone());
     }
-    let before = reading.diagnostics.len();
-    for pattern in list.get_ref() {
-        if let Err(error) = RegexBuilder::new(pattern.get_ref()).size_limit(REGEX_BYTES).build() {
-            let (message, hint) = describe(pattern.get_ref(), &error);
-            fault(reading, pattern.span(), message, hint);
+    let at = |index: usize| list.get_ref().get(index).map_or_else(|| list.span(), Spanned::span);
+    match Regexes::new(patterns.clone()) {
+        Ok(regexes) => {
+            reading.regexes.insert(patterns, regexes.clone());
+            return Some(regexes);
         }
-    }
-    if reading.diagnostics.len() == before {
-        let hint = "spread them over several tables of `any`";
-        fault(reading, list.span(), "these regexes are too large together", hint);
+        Err(Unfit::Syntax(wrong)) => {
+            for (index, error) in wrong {
+                let pattern = patterns.get(index).map_or("", String::as_str);
+                let (message, hint) = describe(pattern, &error);
+                fault(reading, at(index), message, hint);
+            }
+        }
+        Err(Unfit::TooLarge(Some(index))) => {
+            let hint = "repeat less; `\\w` and `\\d` cover all of Unicode, `[A-Za-z0-9_]` is far smaller";
+            fault(reading, at(index), "the compiled regex would be too large", hint);
+        }
+        Err(Unfit::TooLarge(None)) => {
+            let hint = "spread them over several tables of `any`";
+            fault(reading, list.span(), "these regexes are too large together", hint);
+        }
     }
     None
 }
 
-fn describe(pattern: &str, error: &regex::Error) -> (String, &'static str) {
-    if matches!(error, regex::Error::CompiledTooBig(_)) {
-        return (
-            "the compiled regex would be too large".to_owned(),
-            "repeat less; `\\w` and `\\d` cover all of Unicode, `[A-Za-z0-9_]` is far smaller",
-        );
-    }
+fn describe(pattern: &str, error: &regex_syntax::Error) -> (String, &'static str) {
     // The library draws its own caret; the last line is the reason.
     let text = error.to_string();
     let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");

@@ -1,0 +1,102 @@
+//! Globs of a rule, put together when the first text meets them.
+//!
+//! A set takes far longer to build than its globs take to check, and most rules of a large file never see a name
+//! that could be theirs. Invariant: a set that is built late is small enough to build.
+
+use std::sync::{Arc, OnceLock};
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+/// Sets whose globs are longer than this together, as regexes, are built at once: they could be too large. A byte
+/// of a glob compiles to about a hundred, and the set may take ten MiB. Bytes.
+const SMALL: usize = 64 << 10;
+
+/// Globs of which any may match a text as a whole; the default has none and matches nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Globs(Option<Arc<Checked>>);
+
+#[derive(Debug)]
+struct Checked {
+    globs: Vec<Glob>,
+    set: OnceLock<GlobSet>,
+}
+
+impl Globs {
+    /// # Errors
+    /// Where the globs are too large together.
+    pub(super) fn new(globs: Vec<Glob>) -> Result<Self, globset::Error> {
+        if globs.is_empty() {
+            return Ok(Self::default());
+        }
+        let set = OnceLock::new();
+        if globs.iter().map(|glob| glob.regex().len()).sum::<usize>() > SMALL {
+            let _ = set.set(build(&globs)?);
+        }
+        Ok(Self(Some(Arc::new(Checked { globs, set }))))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether one of them matches the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.as_ref().is_some_and(|checked| checked.is_match(text))
+    }
+}
+
+impl Checked {
+    fn is_match(&self, text: &str) -> bool {
+        if let Some(set) = self.set.get() {
+            return set.is_match(text);
+        }
+        match build(&self.globs) {
+            Ok(set) => self.set.get_or_init(|| set).is_match(text),
+            // Out of reach for sets this small; one by one they give the same answer.
+            Err(_) => self.globs.iter().any(|glob| glob.compile_matcher().is_match(text)),
+        }
+    }
+}
+
+fn build(globs: &[Glob]) -> Result<GlobSet, globset::Error> {
+    let mut builder = GlobSetBuilder::new();
+    for glob in globs {
+        builder.add(glob.clone());
+    }
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn globs(patterns: &[String]) -> Globs {
+        Globs::new(patterns.iter().map(|pattern| Glob::new(pattern).unwrap()).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_small_set_is_built_for_the_first_text_and_a_large_one_at_once() {
+        let built = |globs: &Globs| globs.0.as_ref().is_some_and(|checked| checked.set.get().is_some());
+        let small = globs(&["db_*".to_owned(), "x".to_owned()]);
+        assert!(!built(&small) && small.is_match("db_drop") && built(&small) && !small.is_match("y"));
+        let many: Vec<String> = (0..1000).map(|n| format!("{}?{n}", "a".repeat(100))).collect();
+        let large = globs(&many);
+        assert!(built(&large) && large.is_match(&format!("{}b7", "a".repeat(100))));
+    }
+
+    #[test]
+    fn none_match_nothing() {
+        assert!(globs(&[]).is_empty() && !globs(&[]).is_match(""));
+    }
+
+    #[test]
+    fn the_densest_set_that_is_built_late_can_be_built() {
+        for piece in ["?", "*", "[a-z]", "[!a-z]", "{a,b?}", "**/"] {
+            let pattern = piece.repeat(1000 / piece.len());
+            let fits = SMALL / Glob::new(&pattern).unwrap().regex().len();
+            let set: Vec<Glob> = (0..fits).map(|_| Glob::new(&pattern).unwrap()).collect();
+            assert!(build(&set).is_ok(), "{piece}");
+        }
+    }
+}
