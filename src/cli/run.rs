@@ -15,8 +15,8 @@ use crate::clock::now;
 use crate::guard::{Opening, Session};
 use crate::policy::{Facts, FailMode};
 use crate::proxy::{
-    Ends, LocalLinks, Reloads, Run as Driven, Watched, Watching, assigned, drive, repository, source,
-    summary, user, watch,
+    Ends, LocalLinks, Reloads, Run as Driven, Signals, Watched, Watching, assigned, drive, repository,
+    source, summary, user, watch,
 };
 use crate::record::SessionInfo;
 use crate::settings::{Config, Server, read};
@@ -156,6 +156,7 @@ pub(super) fn session_id() -> anyhow::Result<String> {
 }
 
 async fn serve(start: Start, program: &Program, info: SessionInfo) -> anyhow::Result<i32> {
+    let signals = Signals::listen();
     let started = program.start().with_context(|| {
         format!("cannot start the server `{}`: is it installed and in PATH?", program.command)
     })?;
@@ -178,7 +179,7 @@ async fn serve(start: Start, program: &Program, info: SessionInfo) -> anyhow::Re
         to_server: started.to,
         child: started.child,
     };
-    Ok(drive(Driven { session, store, reloads, watching, say: paint::say }, ends).await)
+    Ok(drive(Driven { session, store, reloads, watching, signals, say: paint::say }, ends).await)
 }
 
 /// What is known without a session: for questions about calls that nobody makes.
