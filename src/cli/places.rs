@@ -8,8 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{Exit, paint};
-use crate::policy::{FailMode, ResolvePath as _};
-use crate::proxy::LocalLinks;
+use crate::policy::FailMode;
 use crate::settings::{Config, Environment, Read, read};
 
 /// Where the policy is.
@@ -26,6 +25,8 @@ pub(super) struct File {
     pub path: PathBuf,
     /// Its text.
     pub text: String,
+    /// What it was read with.
+    pub environment: Environment,
     /// What it says, and what is worth saying about it.
     pub read: Read,
 }
@@ -74,8 +75,9 @@ impl File {
     pub fn read(path: PathBuf) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
-        match read(&text, &environment(Some(&path))) {
-            Ok(read) => Ok(Self { path, text, read }),
+        let environment = environment(Some(&path));
+        match read(&text, &environment) {
+            Ok(read) => Ok(Self { path, text, environment, read }),
             Err(faults) => {
                 for fault in &faults {
                     paint::diagnostic(fault, &path, &text);
@@ -162,8 +164,18 @@ fn protected(config: Option<&Path>) -> Vec<String> {
     let project = std::env::current_dir()
         .into_iter()
         .flat_map(|at| PROJECT_HOSTS.iter().map(move |host| at.join(host)));
-    let named = own.into_iter().flatten().chain(hosts).chain(project);
-    let named = named.filter_map(|path| path.into_os_string().into_string().ok());
+    let mut named: Vec<PathBuf> = own.into_iter().flatten().chain(hosts).chain(project).collect();
     // What a link leads to is protected under both of its names.
-    named.flat_map(|path| [LocalLinks.resolve(&path), Some(path)]).flatten().collect()
+    let linked: Vec<PathBuf> = named.iter().filter_map(|path| led_to(path)).collect();
+    named.extend(linked);
+    named.into_iter().filter_map(|path| path.into_os_string().into_string().ok()).collect()
+}
+
+/// Where a path leads, if elsewhere. Of a file that does not exist its folder is followed.
+fn led_to(path: &Path) -> Option<PathBuf> {
+    let real = match path.canonicalize() {
+        Ok(real) => real,
+        Err(_) => path.parent()?.canonicalize().ok()?.join(path.file_name()?),
+    };
+    (real != path).then_some(real)
 }

@@ -15,13 +15,13 @@ use crate::clock::now;
 use crate::guard::{Opening, Session};
 use crate::policy::{Facts, FailMode};
 use crate::proxy::{
-    Ends, LocalLinks, Reloads, Run as Driven, Watched, Watching, assigned, drive, repository, source,
-    summary, user, watch,
+    Ends, LocalLinks, Reloads, Run as Driven, Signals, Watched, Watching, assigned, drive, repository,
+    source, summary, user, watch,
 };
 use crate::record::SessionInfo;
-use crate::settings::{Config, Server, read};
+use crate::settings::{Config, Environment, Server, read};
 use crate::store::{Options, Reader, Store};
-use crate::transport::child::Program;
+use crate::transport::child::{Program, Started};
 use crate::transport::stdio::{Inlet, Outlet};
 
 const MORE: &str = "\
@@ -60,6 +60,8 @@ struct Start {
     path: Option<PathBuf>,
     /// Its text, where it is what is in force.
     text: Option<String>,
+    /// What it was read with, and what edits will be read with.
+    environment: Environment,
     /// What becomes of calls where there is nothing to judge them by.
     unguarded: Option<FailMode>,
 }
@@ -67,24 +69,50 @@ struct Start {
 impl Run {
     /// Runs until the server or the host ends; the exit code.
     pub fn run(self) -> anyhow::Result<u8> {
-        let start = Start::load(&self.place)?;
-        let (name, program) = self.server(&start.config)?;
-        let info = self.info(&start.config, &name, &program)?;
         // One thread: both directions share one session, and a hop between threads costs more than all the rest.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let code = runtime.block_on(serve(start, &program, info))?;
+        let code = runtime.block_on(self.serve())?;
         // A blocked read of a terminal must not keep the process.
         runtime.shutdown_background();
         Ok(u8::try_from(code).unwrap_or(1))
     }
 
+    /// A server whose command is given starts at once: it takes longer to be ready than a policy to be read.
+    async fn serve(self) -> anyhow::Result<i32> {
+        let signals = Signals::listen();
+        let mut early = self.given().map(|program| start(&program)).transpose()?;
+        match self.prepare() {
+            Ok((loaded, program, info)) => {
+                let started = early.map_or_else(|| start(&program), Ok)?;
+                drive_session(loaded, started, info, signals).await
+            }
+            Err(error) => {
+                if let Some(started) = &mut early {
+                    started.child.end().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn prepare(&self) -> anyhow::Result<(Start, Program, SessionInfo)> {
+        let loaded = Start::load(&self.place)?;
+        let (name, program) = self.server(&loaded.config)?;
+        let info = self.info(&loaded.config, &name, &program)?;
+        Ok((loaded, program, info))
+    }
+
+    /// The server that the command line gives.
+    fn given(&self) -> Option<Program> {
+        let (command, args) = self.command.split_first()?;
+        Some(Program { command: command.clone(), args: args.to_vec(), ..Program::default() })
+    }
+
     /// The server's name and what to start.
     fn server(&self, config: &Config) -> anyhow::Result<(String, Program)> {
         let servers = &config.settings.servers;
-        if let Some((command, args)) = self.command.split_first() {
-            let name = self.server.clone().unwrap_or_else(|| "default".into());
-            let program = Program { command: command.clone(), args: args.to_vec(), ..Program::default() };
-            return Ok((name, program));
+        if let Some(program) = self.given() {
+            return Ok((self.server.clone().unwrap_or_else(|| "default".into()), program));
         }
         let known = || match servers.len() {
             0 => "none".to_owned(),
@@ -155,16 +183,25 @@ pub(super) fn session_id() -> anyhow::Result<String> {
         .collect())
 }
 
-async fn serve(start: Start, program: &Program, info: SessionInfo) -> anyhow::Result<i32> {
-    let started = program.start().with_context(|| {
-        format!("cannot start the server `{}`: is it installed and in PATH?", program.command)
-    })?;
+fn start(program: &Program) -> anyhow::Result<Started> {
+    let command = &program.command;
+    program
+        .start()
+        .with_context(|| format!("cannot start the server `{command}`: is it installed and in PATH?"))
+}
+
+async fn drive_session(
+    loaded: Start,
+    started: Started,
+    info: SessionInfo,
+    signals: Signals,
+) -> anyhow::Result<i32> {
     let reloads = Arc::new(Reloads::default());
-    let watching = start.watch(&reloads)?;
-    let store = start.store(&info)?;
+    let watching = loaded.watch(&reloads)?;
+    let store = loaded.store(&info)?;
     let session = Session::new(Opening {
-        terms: start.config.terms(),
-        unguarded: start.unguarded,
+        terms: loaded.config.terms(),
+        unguarded: loaded.unguarded,
         facts: facts(&info),
         info,
         links: Box::new(LocalLinks),
@@ -178,7 +215,7 @@ async fn serve(start: Start, program: &Program, info: SessionInfo) -> anyhow::Re
         to_server: started.to,
         child: started.child,
     };
-    Ok(drive(Driven { session, store, reloads, watching, say: paint::say }, ends).await)
+    Ok(drive(Driven { session, store, reloads, watching, signals, say: paint::say }, ends).await)
 }
 
 /// What is known without a session: for questions about calls that nobody makes.
@@ -215,8 +252,15 @@ fn facts(info: &SessionInfo) -> Facts {
 impl Start {
     fn load(place: &Place) -> anyhow::Result<Self> {
         let Some(path) = place.file()? else {
-            let config = Arc::new(Config::builtin(&places::environment(None)));
-            return Ok(Self { config, path: places::usual_config(), text: None, unguarded: None });
+            let environment = places::environment(None);
+            let config = Arc::new(Config::builtin(&environment));
+            return Ok(Self {
+                config,
+                path: places::usual_config(),
+                text: None,
+                environment,
+                unguarded: None,
+            });
         };
         match places::File::read(path.clone()) {
             Ok(file) => {
@@ -227,6 +271,7 @@ impl Start {
                     config: Arc::new(file.read.config),
                     path: Some(path),
                     text: Some(file.text),
+                    environment: file.environment,
                     unguarded: None,
                 })
             }
@@ -237,14 +282,15 @@ impl Start {
     /// The file is missing, unreadable or wrong: the last good revision of that path, loudly; else, where the file
     /// cannot be read at all, `FAIL_MODE`.
     fn without_file(path: PathBuf, error: anyhow::Error) -> anyhow::Result<Self> {
-        if let Some(config) = last_good(&path) {
+        let environment = places::environment(Some(&path));
+        if let Some(config) = last_good(&path, &environment) {
             paint::say(&format!("{error:#}; the last good revision of it is in force: {}", summary(&config)));
-            return Ok(Self { config: Arc::new(config), path: Some(path), text: None, unguarded: None });
+            let config = Arc::new(config);
+            return Ok(Self { config, path: Some(path), text: None, environment, unguarded: None });
         }
         if path.exists() && std::fs::read_to_string(&path).is_ok() {
             return Err(error);
         }
-        let environment = places::environment(Some(&path));
         let unguarded = environment.fail_mode.unwrap_or(FailMode::Open);
         paint::say(&format!(
             "{error:#}; no earlier revision is known, so calls are not judged: fail_mode is {unguarded}"
@@ -253,15 +299,15 @@ impl Start {
             config: Arc::new(Config::builtin(&environment)),
             path: Some(path),
             text: None,
+            environment,
             unguarded: Some(unguarded),
         })
     }
 
     fn watch(&self, reloads: &Arc<Reloads>) -> anyhow::Result<Option<Watching>> {
         let Some(path) = self.path.clone() else { return Ok(None) };
-        let environment = places::environment(Some(&path));
-        let watched =
-            Watched { path, text: self.text.clone(), config: Arc::clone(&self.config), environment };
+        let (config, environment) = (Arc::clone(&self.config), self.environment.clone());
+        let watched = Watched { path, text: self.text.clone(), config, environment };
         watch(watched, Arc::clone(reloads)).map(Some).context("cannot watch the policy file")
     }
 
@@ -285,10 +331,10 @@ impl Start {
 }
 
 /// The last revision of `path` that took force, from the usual store: the file that would name another is missing.
-fn last_good(path: &Path) -> Option<Config> {
+fn last_good(path: &Path, environment: &Environment) -> Option<Config> {
     let reader = Reader::open(&places::default_store().ok()?).ok()?;
     let last = reader.last_policy(&path.display().to_string()).ok()??;
-    read(&last.source, &places::environment(Some(path))).ok().map(|read| read.config)
+    read(&last.source, environment).ok().map(|read| read.config)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::effect::{Outbox, Passing, SPOILED};
 use super::exchange::{Emit, Exchange, Judged, Origin, Subject};
 use super::flight::{Asks, InFlight};
-use super::refusal::Cause;
+use super::refusal::{Cause, Refusal, Shape};
 use super::session::Session;
 use crate::call::{Reading, read_call};
 use crate::policy::Mode;
@@ -151,7 +151,7 @@ impl Session {
         self.depart(id, Some(record.number), Asks::Nothing, now);
         if self.is_gated() {
             out.passing.push(Passing {
-                call: record.number,
+                call: Some(record.number),
                 bytes,
                 id: id.map(|id| id.raw().to_owned()),
                 enforced: self.is_enforced(record),
@@ -178,7 +178,7 @@ impl Session {
         let bytes = if stops { 0..0 } else { self.pass_range(line.bytes, line.ahead, out) };
         for (message, exchange) in judged {
             let Some(exchange) = exchange else {
-                self.bystander(message, stops, now, out);
+                self.bystander(message, (!stops).then(|| bytes.clone()), now, out);
                 continue;
             };
             let moment = self.moment(now);
@@ -214,28 +214,41 @@ impl Session {
         all
     }
 
-    /// A member of a batch that is no call: it shares the fate of the calls, and its id is answered.
-    fn bystander(&mut self, message: &Message<'_>, stops: bool, now: Now, out: &mut Outbox) {
-        let Some(id) = message.id.filter(|_| !message.is_response) else {
-            if !stops {
-                self.cancellation(message, now, out);
+    /// A member of a batch that is no call: it shares the fate of the calls, and its id is answered. `bytes` is where
+    /// the batch stands in the outbox, if it passes.
+    fn bystander(
+        &mut self,
+        message: &Message<'_>,
+        bytes: Option<std::ops::Range<usize>>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let id = message.id.filter(|_| !message.is_response);
+        match (id, bytes) {
+            (Some(id), Some(bytes)) => {
+                self.depart(Some(id), None, asks(message), now);
+                if self.is_gated() {
+                    let id = Some(id.raw().to_owned());
+                    out.passing.push(Passing { call: None, bytes, id, enforced: false });
+                }
             }
-            return;
-        };
-        if stops {
-            let refusal = super::refusal::Refusal {
-                cause: Cause::Batch,
-                reason: "another call of this batch is refused",
-                explanation: None,
-                rule_id: None,
-                policy_id: Some(&self.terms.policy.revision),
-                tool_call_id: &format!("{}-{}", self.info.session, self.number),
-                mode: Mode::Enforce,
-            };
-            out.to_client.extend(refusal.frame(Some(id.raw()), super::refusal::Shape::Error));
-        } else {
-            self.depart(Some(id), None, asks(message), now);
+            (None, Some(_)) => self.cancellation(message, now, out),
+            (Some(id), None) => out.to_client.extend(self.refused_with_its_batch(id)),
+            (None, None) => {}
         }
+    }
+
+    fn refused_with_its_batch(&self, id: Id<'_>) -> Vec<u8> {
+        Refusal {
+            cause: Cause::Batch,
+            reason: "another call of this batch is refused",
+            explanation: None,
+            rule_id: None,
+            policy_id: Some(&self.terms.policy.revision),
+            tool_call_id: None,
+            mode: Mode::Enforce,
+        }
+        .frame(Some(id.raw()), Shape::Error)
     }
 
     fn origin<'a>(&mut self, line: &'a [u8], message: &Message<'a>) -> Origin<'a> {

@@ -29,11 +29,11 @@ pub struct Outbox {
     pub session: Option<SessionInfo>,
 }
 
-/// A governed frame that is about to leave.
+/// A governed frame that is about to leave, or another member of its batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passing {
-    /// Its call's number.
-    pub call: u64,
+    /// Its call's number, where it is one.
+    pub call: Option<u64>,
     /// Where it stands in [`Outbox::to_server`].
     pub bytes: Range<usize>,
     /// Its request's id as it was spelled.

@@ -177,7 +177,7 @@ impl<'a> Exchange<'a, Settled> {
             explanation: moment.policy.explanation(by),
             rule_id: Some(&rule_id),
             policy_id: Some(&moment.policy.revision),
-            tool_call_id,
+            tool_call_id: Some(tool_call_id),
             mode: Mode::Enforce,
         }
         .frame(self.origin.id.as_deref(), self.shape(moment.block_response))

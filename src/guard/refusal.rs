@@ -76,8 +76,8 @@ pub struct Refusal<'a> {
     pub rule_id: Option<&'a str>,
     /// The revision.
     pub policy_id: Option<&'a str>,
-    /// The row in the audit store.
-    pub tool_call_id: &'a str,
+    /// The row in the audit store, where there is one.
+    pub tool_call_id: Option<&'a str>,
     /// The mode that acts.
     pub mode: Mode,
 }
@@ -114,7 +114,7 @@ struct Data<'a> {
     reason: &'a str,
     rule_id: Option<&'a str>,
     policy_id: Option<&'a str>,
-    tool_call_id: &'a str,
+    tool_call_id: Option<&'a str>,
     enforcement_mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'static str>,
@@ -128,6 +128,7 @@ impl Refusal<'_> {
             Some(text) if !text.is_empty() => format!(": {text}"),
             _ => String::new(),
         };
+        let reference = self.tool_call_id.map(|id| format!(" [ref {id}]")).unwrap_or_default();
         let opening = match self.cause {
             Cause::Denied => format!("Blocked by policy: {reason}{explanation}."),
             Cause::ApprovalUnavailable => {
@@ -139,13 +140,10 @@ impl Refusal<'_> {
             Cause::Batch => format!("Blocked by policy: {reason}; a batch passes whole or not at all."),
             Cause::FailClosed | Cause::GuardError => format!("Blocked by callgate: {reason}."),
             Cause::ServerExited => {
-                return format!(
-                    "{reason}. Whether the tool was run is not known. [ref {}]",
-                    self.tool_call_id
-                );
+                return format!("{reason}. Whether the tool was run is not known.{reference}");
             }
         };
-        format!("{opening} The tool was not run; not a timeout, do not retry. [ref {}]", self.tool_call_id)
+        format!("{opening} The tool was not run; not a timeout, do not retry.{reference}")
     }
 
     /// The frame, newline included. `id` is the request's id as it was spelled.

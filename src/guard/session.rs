@@ -4,6 +4,7 @@
 //! a tee: [`Session::through`] lets every chunk out before it is looked at, and what follows only observes.
 //! As soon as something can enforce, whole lines pass one by one or not at all.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::effect::{Outbox, Passing, SPOILED};
@@ -141,12 +142,20 @@ impl Session {
     /// later attempt. Verdicts that stop stand; passing ones fall under `fail_mode` where enforce holds for them.
     pub fn unrecorded(&mut self, mut outbox: Outbox, why: &str) -> Outbox {
         let passing = std::mem::take(&mut outbox.passing);
+        let failing = failure(self.stance.fail_mode);
+        // The members of a batch share their bytes, and so their fate.
+        let held: Vec<Range<usize>> = match failing {
+            Some(_) => {
+                passing.iter().filter(|frame| frame.enforced).map(|frame| frame.bytes.clone()).collect()
+            }
+            None => Vec::new(),
+        };
         let mut kept = Vec::with_capacity(outbox.to_server.len());
         let mut at = 0;
         for frame in passing {
-            let cause = if frame.enforced { failure(self.stance.fail_mode) } else { None };
+            let cause = failing.filter(|_| held.contains(&frame.bytes));
             let outcome = if cause.is_some() { Outcome::FailClosed } else { Outcome::FailOpen };
-            if frame.enforced {
+            if frame.enforced || cause.is_some() {
                 revise(&mut outbox.records, frame.call, outcome);
             }
             let Some(cause) = cause else { continue };
@@ -174,7 +183,7 @@ impl Session {
         }
         out.to_client.append(&mut self.held);
         for (id, request) in self.flight.drain() {
-            let tool_call_id = format!("{}-{}", self.info.session, request.call.unwrap_or_default());
+            let tool_call_id = request.call.map(|number| self.tool_call_id(number));
             if let Some(number) = request.call.filter(|_| !request.cancelled) {
                 let latency_us = now.steady_us.saturating_sub(request.since_us);
                 out.records.push(Record::Completion(Completion {
@@ -191,7 +200,7 @@ impl Session {
                     explanation: None,
                     rule_id: None,
                     policy_id: None,
-                    tool_call_id: &tool_call_id,
+                    tool_call_id: tool_call_id.as_deref(),
                     mode: self.stance.base,
                 };
                 out.to_client.extend(refusal.frame(Some(&spelled(&id)), Shape::Error));
@@ -210,6 +219,10 @@ impl Session {
         } else if !self.held.is_empty() {
             out.to_client.append(&mut self.held);
         }
+    }
+
+    fn tool_call_id(&self, number: u64) -> String {
+        call_id(&self.info.session, number)
     }
 
     pub(super) fn moment(&self, now: Now) -> Moment<'_> {
@@ -240,7 +253,7 @@ impl Session {
             explanation: None,
             rule_id: None,
             policy_id: Some(&self.terms.policy.revision),
-            tool_call_id: &call_id(&self.info.session, frame.call),
+            tool_call_id: frame.call.map(|number| self.tool_call_id(number)).as_deref(),
             mode: Mode::Enforce,
         }
         .frame(Some(id), Shape::Error)
@@ -257,10 +270,10 @@ pub(super) fn notice(now: Now, kind: NoticeKind, text: String) -> Record {
     Record::Notice(Notice { unix_ms: now.unix_ms, kind, text })
 }
 
-fn revise(records: &mut [Record], call: u64, outcome: Outcome) {
+fn revise(records: &mut [Record], call: Option<u64>, outcome: Outcome) {
     for record in records {
         if let Record::Call(row) = record
-            && row.number == call
+            && Some(row.number) == call
         {
             row.outcome = outcome;
         }

@@ -10,11 +10,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::reload::{Reloads, Watching};
 use super::shutdown::{self, Quiet};
+use super::signals::{Hangups, Signals};
 use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
 use crate::record::Record;
@@ -49,6 +49,8 @@ pub struct Run {
     pub reloads: Arc<Reloads>,
     /// Keeps the reload thread going; SIGHUP asks it to look.
     pub watching: Option<Watching>,
+    /// What is listened to since before the server was started.
+    pub signals: Signals,
     /// Where lines for people go: stderr.
     pub say: fn(&str),
 }
@@ -78,6 +80,7 @@ pub(super) struct Gate {
 /// Runs until either end has gone and the other is done. The exit code: the server's, if it ended by itself.
 pub async fn drive(run: Run, ends: Ends) -> i32 {
     let Ends { mut from_client, to_client, mut from_server, to_server, mut child } = ends;
+    let Signals { mut asked, mut hangups } = run.signals;
     let gate = Gate {
         session: RefCell::new(run.session),
         store: RefCell::new(run.store),
@@ -95,10 +98,10 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
                 never = gate.to_server.drain() => never,
             }
         };
-        let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut child);
+        let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut child, &mut asked);
         tokio::select! {
             life = life => life,
-            never = gate.follow_reloads(run.watching.as_ref()) => match never {},
+            never = gate.follow_reloads(run.watching.as_ref(), &mut hangups) => match never {},
             never = drains => match never {},
         }
     };
@@ -190,17 +193,12 @@ impl Gate {
     }
 
     /// Never resolves: takes over each new policy even while no byte moves, and passes SIGHUP on.
-    async fn follow_reloads(&self, watching: Option<&Watching>) -> Infallible {
+    async fn follow_reloads(&self, watching: Option<&Watching>, hangups: &mut Hangups) -> Infallible {
         let mut bell = self.reloads.bell();
-        let mut hangups = signal(SignalKind::hangup()).ok();
-        let mut hangup = async || match &mut hangups {
-            Some(hangups) => hangups.recv().await,
-            None => std::future::pending().await,
-        };
         loop {
             tokio::select! {
                 _ = bell.changed() => self.adopt(),
-                _ = hangup() => {
+                () = hangups.comes() => {
                     if let Some(watching) = watching {
                         watching.look();
                     }

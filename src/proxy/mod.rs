@@ -5,8 +5,10 @@ mod identity;
 mod links;
 mod reload;
 mod shutdown;
+mod signals;
 
 pub use driver::{Ends, Run, drive};
 pub use identity::{User, repository, user};
 pub use links::LocalLinks;
 pub use reload::{Loaded, Reload, Reloads, Watched, Watching, assigned, source, summary, watch};
+pub use signals::Signals;

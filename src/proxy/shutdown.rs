@@ -7,13 +7,12 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::driver::{Ended, Gate};
+use super::signals::Asked;
 use crate::clock::now;
 use crate::transport::child::Child;
 use crate::transport::stdio::Inlet;
@@ -57,8 +56,8 @@ pub(super) async fn live(
     from_client: &mut Inlet,
     from_server: &mut Inlet,
     child: &mut Child,
+    asked: &mut Asked,
 ) -> Life {
-    let mut asked = Asked::new();
     let end = tokio::select! {
         ended = gate.pump_client(from_client) => End::from(ended),
         ended = gate.pump_server(from_server) => End::from(ended),
@@ -68,7 +67,7 @@ pub(super) async fn live(
     };
     let began_us = now().steady_us;
     let status = match end {
-        End::Client => farewell(gate, from_server, child, &mut asked).await,
+        End::Client => farewell(gate, from_server, child, asked).await,
         End::Server => timeout(SILENCE, child.exited()).await.ok().flatten(),
         End::Exited(status) => {
             last_words(gate, from_server).await;
@@ -130,23 +129,5 @@ async fn last_words(gate: &Gate, from_server: &mut Inlet) {
     tokio::select! {
         _ = gate.pump_server(from_server) => {}
         _ = gate.silence(SILENCE_OF_THE_DEAD) => {}
-    }
-}
-
-/// The signals by which a host asks for the end. Without them (a system that grants none) its closing does.
-struct Asked(Vec<Signal>);
-
-impl Asked {
-    fn new() -> Self {
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
-        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
-    }
-
-    async fn comes(&mut self) {
-        std::future::poll_fn(|context| {
-            let came = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if came { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 }

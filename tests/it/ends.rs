@@ -109,11 +109,22 @@ fn what_a_dead_server_leaves_running_is_ended() {
 }
 
 #[test]
-fn no_zombie_is_left_below_a_running_sidecar() {
+fn a_signal_that_comes_as_soon_as_the_server_is_there_finds_the_sidecar_ready() {
+    let home = Home::with_policy(&no_deleting("enforce"));
+    let script =
+        "kill -HUP $PPID; kill -TERM $PPID; trap '' TERM INT HUP; echo $$ > child; cat; tail -f /dev/null";
+    let mut sidecar = home.before_shell(script);
+    // Told to end, it ends: the code is that of an end in order, not that of a signal.
+    assert_eq!(sidecar.wait(PATIENCE).unwrap().code(), Some(0), "{}", sidecar.stderr());
+    let pid = std::fs::read_to_string(home.path("child")).ok().and_then(|text| text.trim().parse().ok());
+    assert!(pid.is_none_or(|pid| gone(&[pid])), "{pid:?} has outlived the sidecar");
+}
+
+#[test]
+fn a_running_sidecar_has_one_child_and_no_zombie() {
     let home = Home::with_policy(&no_deleting("enforce"));
     let sidecar = home.before_shell("echo $$ > child; exec cat");
     let child = pid_in(&home.path("child"));
     assert!(lives(child));
-    signal(&sidecar, Signal::HUP);
     assert_eq!(crate::support::process::descendants(sidecar.pid()), [child]);
 }

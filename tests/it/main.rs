@@ -12,13 +12,17 @@
     reason = "a test that fails should stop at once and say where; deadlines need a clock"
 )]
 
+mod audit;
+mod commands;
 mod ends;
 mod hostile_frames;
 mod life;
 mod modes;
 mod parsers;
 mod real_parts;
+mod regression;
 mod reload;
+mod secrets;
 mod support;
 mod tidy;
 mod transparency;

@@ -186,7 +186,7 @@ fn a_mounted_volume_that_turns_its_data_link_is_loaded_once() {
 #[test]
 fn what_is_no_policy_leaves_the_last_good_one_in_force_and_says_so() {
     let mut edited = Edited::in_mode("enforce");
-    edited.refused("1 faults", |home| home.replace_policy("version = 1\nmode = \"shadwo\"\n"));
+    edited.refused("1 fault", |home| home.replace_policy("version = 1\nmode = \"shadwo\"\n"));
     edited.refused("the file is empty", |home| home.write_policy(""));
     edited.refused("all rules are gone", |home| home.replace_policy("version = 1\nmode = \"enforce\"\n"));
     edited.refused("cannot be read", |home| fs::remove_file(home.policy()).unwrap());
@@ -198,7 +198,7 @@ fn what_is_no_policy_leaves_the_last_good_one_in_force_and_says_so() {
 #[test]
 fn a_fault_is_shown_with_its_place() {
     let mut edited = Edited::in_mode("enforce");
-    edited.refused("1 faults", |home| home.replace_policy("version = 1\nmode = \"shadwo\"\n"));
+    edited.refused("1 fault", |home| home.replace_policy("version = 1\nmode = \"shadwo\"\n"));
     let told = edited.client.server.stderr();
     assert!(told.contains("mcp.toml:2:8") && told.contains("did you mean"), "{told}");
 }
