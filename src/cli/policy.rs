@@ -213,7 +213,8 @@ action = "deny"
     #[test]
     fn failing_policy_tests_say_what_came_instead_and_where() {
         let read = read(TEXT, &Environment::default()).unwrap();
-        let file = File { path: PathBuf::from("/c/mcp.toml"), text: TEXT.to_owned(), read };
+        let environment = Environment::default();
+        let file = File { path: PathBuf::from("/c/mcp.toml"), text: TEXT.to_owned(), environment, read };
         let tried = run_examples(&file.read.config.policy, &facts(&file.read.config));
         let mut lines: Vec<String> = tried.iter().map(|tried| line(&file, tried)).collect();
         lines.push(total(&file, tried.len(), 1));

@@ -1,7 +1,7 @@
-//! Globs of a rule, put together when the first text meets them.
+//! Globs of a rule, put together when a text first comes that could match.
 //!
 //! A set takes far longer to build than its globs take to check, and most rules of a large file never see a name
-//! that could be theirs. Invariant: a set that is built late is small enough to build.
+//! that begins and ends as theirs do. Invariant: a set that is built late is small enough to build.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,15 @@ pub struct Globs(Option<Arc<Checked>>);
 #[derive(Debug)]
 struct Checked {
     globs: Vec<Glob>,
+    ends: Vec<Ends>,
     set: OnceLock<GlobSet>,
+}
+
+/// What every text that a glob matches begins and ends with.
+#[derive(Debug)]
+struct Ends {
+    start: String,
+    end: String,
 }
 
 impl Globs {
@@ -32,7 +40,8 @@ impl Globs {
         if globs.iter().map(|glob| glob.regex().len()).sum::<usize>() > SMALL {
             let _ = set.set(build(&globs)?);
         }
-        Ok(Self(Some(Arc::new(Checked { globs, set }))))
+        let ends = globs.iter().map(|glob| Ends::of(glob.glob())).collect();
+        Ok(Self(Some(Arc::new(Checked { globs, ends, set }))))
     }
 
     /// Whether there is none.
@@ -48,6 +57,9 @@ impl Globs {
 
 impl Checked {
     fn is_match(&self, text: &str) -> bool {
+        if !self.ends.iter().any(|ends| ends.fit(text)) {
+            return false;
+        }
         if let Some(set) = self.set.get() {
             return set.is_match(text);
         }
@@ -56,6 +68,21 @@ impl Checked {
             // Out of reach for sets this small; one by one they give the same answer.
             Err(_) => self.globs.iter().any(|glob| glob.compile_matcher().is_match(text)),
         }
+    }
+}
+
+impl Ends {
+    const SPECIAL: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+
+    fn of(pattern: &str) -> Self {
+        let start = pattern.split(Self::SPECIAL).next().unwrap_or_default();
+        let end = pattern.rsplit(Self::SPECIAL).next().unwrap_or_default();
+        // `**` can take the slash beside it away.
+        Self { start: start.trim_end_matches('/').to_owned(), end: end.trim_start_matches('/').to_owned() }
+    }
+
+    fn fit(&self, text: &str) -> bool {
+        text.starts_with(&self.start) && text.ends_with(&self.end)
     }
 }
 
@@ -69,6 +96,8 @@ fn build(globs: &[Glob]) -> Result<GlobSet, globset::Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn globs(patterns: &[String]) -> Globs {
@@ -83,6 +112,23 @@ mod tests {
         let many: Vec<String> = (0..1000).map(|n| format!("{}?{n}", "a".repeat(100))).collect();
         let large = globs(&many);
         assert!(built(&large) && large.is_match(&format!("{}b7", "a".repeat(100))));
+    }
+
+    #[test]
+    fn a_text_that_cannot_match_builds_nothing() {
+        let one = globs(&["db_*_drop".to_owned()]);
+        assert!(!one.is_match("echo") && !one.is_match("db_x"));
+        assert!(one.0.as_ref().is_some_and(|checked| checked.set.get().is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn the_look_at_the_ends_hides_no_match(pattern in "[ab/*?{},!\\\\\\[\\]]{0,8}", text in "[ab/,*!]{0,5}") {
+            if let Ok(glob) = Glob::new(&pattern) {
+                let plain = glob.compile_matcher().is_match(&text);
+                prop_assert_eq!(Globs::new(vec![glob]).unwrap().is_match(&text), plain, "{} on {}", pattern, text);
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::{Anchor, Base, Facts, PathGlob, ResolvePath};
 
-pub(super) use guess::guess;
+pub(super) use guess::{guess, is_file_uri};
 
 /// More `..` than this and the way through symbolic links is not followed.
 const MAX_STEPS_UP: usize = 64;

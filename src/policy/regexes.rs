@@ -11,6 +11,9 @@ use regex_syntax::utf8::Utf8Sequences;
 
 /// What the regexes of one predicate may compile to, bytes: what the regex crate allows by default.
 const MOST_BYTES: usize = 10 << 20;
+/// What is estimated above this is above [`MOST_BYTES`] for sure, and not worth the attempt. The estimate is too
+/// high by twenty times at most. Bytes.
+const HOPELESS: usize = 32 * MOST_BYTES;
 /// What the lazy automaton of one predicate may keep, bytes.
 const CACHE_BYTES: usize = 4 << 20;
 
@@ -45,6 +48,9 @@ impl Regexes {
         }
         if !wrong.is_empty() {
             return Err(Unfit::Syntax(wrong));
+        }
+        if let Some(at) = sizes.iter().position(|size| *size > HOPELESS) {
+            return Err(Unfit::TooLarge(Some(at)));
         }
         let compiled = OnceLock::new();
         if sizes.iter().fold(0, |sum: usize, size| sum.saturating_add(*size)) > MOST_BYTES {

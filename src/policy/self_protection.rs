@@ -6,7 +6,7 @@
 
 use super::Protected;
 use super::matcher::Scene;
-use super::paths::{Places, guess};
+use super::paths::{Places, guess, is_file_uri};
 use super::pointer::{Reread, reread};
 use crate::wire::{Json, JsonKind};
 
@@ -65,7 +65,8 @@ impl Guard<'_> {
 
     /// The string as one path. Where nothing protected is named, only a link can lead there.
     fn leads(&self, text: &str) -> bool {
-        let may = self.named || text.starts_with('/') || text.starts_with("file:") || text.contains("..");
+        let begins = text.trim_start().starts_with('/') || is_file_uri(text);
+        let may = self.named || begins || text.contains("..");
         may && guess(text, self.scene.facts).is_some_and(|path| self.reaches(&path))
     }
 

@@ -3,6 +3,8 @@
 //! For searches through all arguments, where most texts are no paths at all and doubt about each would match
 //! everything. A guess is never proof: it can tighten, not loosen. Invariant: a guess is absolute and normal.
 
+use std::borrow::Cow;
+
 use super::super::Facts;
 use super::normalise;
 
@@ -16,10 +18,8 @@ pub(in crate::policy) fn guess(text: &str, facts: &Facts) -> Option<String> {
     if text.is_empty() || text.len() > MAX_PATH {
         return None;
     }
-    let text = decoded(text);
-    let text =
-        ["file://localhost", "file:"].into_iter().find_map(|start| text.strip_prefix(start)).unwrap_or(&text);
-    let text = without_drive(text);
+    let text = decoded(&of_file_uri(text).unwrap_or(Cow::Borrowed(text)));
+    let text = without_drive(&text);
     if text.contains("://") {
         return None;
     }
@@ -31,6 +31,30 @@ pub(in crate::policy) fn guess(text: &str, facts: &Facts) -> Option<String> {
         None => (facts.root.as_deref(), text),
     };
     normalise(&format!("{}/{}", start.unwrap_or_default(), tidied(rest)))
+}
+
+/// Whether the text is a `file:` URI; the case of a scheme does not matter (RFC 3986, section 3.1).
+pub(in crate::policy) fn is_file_uri(text: &str) -> bool {
+    text.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"))
+}
+
+/// What stands behind the scheme of a `file:` URI, all its percent codes read.
+fn of_file_uri(text: &str) -> Option<Cow<'_, str>> {
+    let path = is_file_uri(text).then(|| text.get(5..))??;
+    let local = path.get(..11).is_some_and(|host| host.eq_ignore_ascii_case("//localhost"));
+    let path = if local { path.get(11..)? } else { path };
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
+    let mut pieces = path.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..2).filter(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(code.unwrap_or(b'%'));
+        bytes.extend_from_slice(piece.get(code.map_or(0, |_| 2)..).unwrap_or_default().as_bytes());
+    }
+    Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Backslashes and the percent codes that matter to paths, read.
@@ -78,6 +102,8 @@ mod tests {
             ("~/.ssh", Some("/home/me/.ssh")),
             ("$HOME/.ssh", Some("/home/me/.ssh")),
             ("file:///etc/x", Some("/etc/x")),
+            ("FILE://LocalHost/home/me/%63onfig%2Fx%zz", Some("/home/me/config/x%zz")),
+            ("file:/a%00b", None),
             ("C:\\Users\\x", Some("/Users/x")),
             ("/a/%2e%2E/b", Some("/b")),
             ("a sentence.", Some("/home/me/app/a sentence")),

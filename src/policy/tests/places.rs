@@ -50,6 +50,7 @@ fn our_own_files_are_out_of_reach_in_every_spelling() {
         r#"{"files":[{"deep":["/home/me/.claude.json"]}]}"#,
         r#"{"/home/me/.claude.json":"x"}"#,
         r#"{"path":"~/%2eclaude.json"}"#,
+        r#"{"uri":"FILE:///home/me/%2E%63laude.json"}"#,
         r#"{"payload":"{\"path\":\"/home/me/.claude.json\"}"}"#,
     ] {
         assert_eq!(by(arguments), By::SelfProtection, "{arguments}");

@@ -1,0 +1,129 @@
+//! Any bytes from both ends, with policies that change between them.
+//!
+//! Without a policy that enforces nothing is added, held back or changed. Where one does, no line that it lets
+//! end is a call of the denied tool to serde. Each part between 0xFF bytes begins with `c` (the client sends the
+//! rest), `s` (the server does) or a digit (that policy takes force).
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use callgate::guard::{BlockResponse, Opening, Outbox, Session, Side, Terms, Through};
+use callgate::policy::{Facts, NoLinks};
+use callgate::record::{Now, SessionInfo};
+use callgate::settings::{Environment, read};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+const DENY: &str = "[[rule]]\naction = \"deny\"\ntools = \"denied\"\n";
+const NOW: Now = Now { unix_ms: 0, steady_us: 0 };
+
+static LOOSE: LazyLock<Vec<Terms>> = LazyLock::new(|| ["shadow", "warn", "off"].map(terms).into());
+static ALL: LazyLock<Vec<Terms>> = LazyLock::new(|| ["enforce", "shadow", "warn", "off"].map(terms).into());
+
+fuzz_target!(|data: &[u8]| {
+    let sent = run(&LOOSE, data);
+    assert_eq!(sent.to_server, sent.from_client);
+    assert_eq!(sent.to_client, sent.from_server);
+    run(&ALL, data);
+});
+
+/// What came in and what went out.
+#[derive(Default)]
+struct Sent {
+    from_client: Vec<u8>,
+    from_server: Vec<u8>,
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+}
+
+fn run(policies: &[Terms], data: &[u8]) -> Sent {
+    let mut session = Session::new(opening(policies[0].clone()));
+    let mut sent = Sent::default();
+    for part in data.split(|byte| *byte == 0xff) {
+        match part.split_first() {
+            Some((b'c', chunk)) => {
+                sent.from_client.extend_from_slice(chunk);
+                if let Through::Tee(withheld) = session.through(Side::Client) {
+                    sent.to_server.extend([&withheld, chunk].concat());
+                }
+                let out = session.client_bytes(chunk, NOW);
+                sent.take(out, session.is_gated());
+            }
+            Some((b's', chunk)) => {
+                sent.from_server.extend_from_slice(chunk);
+                if let Through::Tee(withheld) = session.through(Side::Server) {
+                    sent.to_client.extend([&withheld, chunk].concat());
+                }
+                let out = session.server_bytes(chunk, NOW);
+                sent.take(out, session.is_gated());
+            }
+            Some((digit, _)) => session.adopt(policies[usize::from(*digit) % policies.len()].clone()),
+            None => {}
+        }
+    }
+    let out = session.client_gone(NOW);
+    sent.take(out, session.is_gated());
+    let out = session.server_gone("exit 0", NOW);
+    sent.take(out, session.is_gated());
+    sent
+}
+
+impl Sent {
+    fn take(&mut self, out: Outbox, gated: bool) {
+        if gated {
+            assert!(out.passing.windows(2).all(|pair| pair[0].bytes.end <= pair[1].bytes.start));
+            assert!(out.passing.iter().all(|frame| frame.bytes.end <= out.to_server.len()));
+        }
+        let from = self.to_server.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        self.to_server.extend(out.to_server);
+        self.to_client.extend(out.to_client);
+        if gated {
+            let ended = self.to_server[from..].split_inclusive(|byte| *byte == b'\n');
+            ended.filter(|line| line.ends_with(b"\n")).for_each(refused_denied);
+        }
+    }
+}
+
+fn refused_denied(line: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<Value>(line) else { return };
+    let is_denied = |value: &Value| value["method"] == "tools/call" && value["params"]["name"] == "denied";
+    let members = value.as_array().into_iter().flatten();
+    assert!(!members.chain([&value]).any(is_denied), "{}", String::from_utf8_lossy(line));
+}
+
+fn terms(mode: &str) -> Terms {
+    let source = format!("version = 1\nmode = \"{mode}\"\n{DENY}");
+    let read = read(&source, &Environment::default()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    Terms {
+        policy: Arc::clone(&read.config.policy),
+        block_response: BlockResponse::default(),
+        max_frame: 4096,
+    }
+}
+
+fn opening(terms: Terms) -> Opening {
+    let info = SessionInfo {
+        session: "0123456789".to_owned(),
+        unix_ms: 0,
+        agent: None,
+        user: None,
+        uid: None,
+        groups: Vec::new(),
+        repo: None,
+        environment: None,
+        client: None,
+        client_version: None,
+        server: "files".to_owned(),
+        protocol: None,
+        pid: 1,
+        root: None,
+    };
+    Opening {
+        terms,
+        unguarded: None,
+        info,
+        facts: Facts::default(),
+        links: Box::new(NoLinks),
+        steady_us: || 0,
+    }
+}
