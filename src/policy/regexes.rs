@@ -9,6 +9,8 @@ use regex::{RegexSet, RegexSetBuilder};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use regex_syntax::utf8::Utf8Sequences;
 
+use super::{Policy, Predicate};
+
 /// What the regexes of one predicate may compile to, bytes: what the regex crate allows by default.
 const MOST_BYTES: usize = 10 << 20;
 /// What is estimated above this is above [`MOST_BYTES`] for sure, and not worth the attempt. The estimate is too
@@ -71,6 +73,19 @@ impl Regexes {
     pub fn is_match(&self, text: &str) -> Option<bool> {
         let compiled = self.0.compiled.get_or_init(|| compile(&self.0.patterns));
         compiled.as_ref().map(|set| set.is_match(text))
+    }
+}
+
+impl Policy {
+    /// Compiles every regex that the first call would have to wait for. Takes seconds where there are thousands: for a
+    /// thread that nobody waits for.
+    pub fn warm(&self) {
+        let tables = self.rules.iter().flat_map(|rule| rule.when.iter().chain(&rule.any).chain(&rule.unless));
+        for test in tables.flatten().flat_map(|condition| &condition.tests) {
+            if let Predicate::Matches(regexes) = test {
+                regexes.is_match("");
+            }
+        }
     }
 }
 

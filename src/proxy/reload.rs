@@ -162,6 +162,7 @@ enum Judged {
 
 impl Watch {
     fn run(mut self, asked: &Receiver<()>) {
+        self.watched.config.policy.warm();
         let mut wait = Duration::ZERO;
         loop {
             match asked.recv_timeout(wait) {
@@ -233,6 +234,7 @@ impl Watch {
         self.watched.text = Some(text);
         self.candidate = None;
         self.reloads.put(Reload { loaded: Some(loaded), text: text_for_people, unix_ms });
+        self.watched.config.policy.warm();
     }
 
     fn refuse(&self, why: &str) {

@@ -310,7 +310,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn the_children_of_a_shell_are_its_descendants() {
-        let mut shell = Piped::start(Command::new("sh").args(["-c", "cat & echo $!; wait"]));
+        // A shell gives what it starts in the background an empty stdin: `cat` would be gone at once.
+        let mut shell = Piped::start(Command::new("sh").args(["-c", "exec 3<&0; cat <&3 & echo $!; wait"]));
         let Line::Said(told) = shell.line(PATIENCE) else { panic!("the shell said nothing") };
         let child: u32 = String::from_utf8(told).unwrap().trim().parse().unwrap();
         assert_eq!(descendants(shell.pid()), [child]);
