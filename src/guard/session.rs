@@ -138,6 +138,14 @@ impl Session {
         Through::Tee(withheld)
     }
 
+    /// Bytes from one side.
+    pub fn bytes(&mut self, from: Side, chunk: &[u8], now: Now) -> Outbox {
+        match from {
+            Side::Client => self.client_bytes(chunk, now),
+            Side::Server => self.server_bytes(chunk, now),
+        }
+    }
+
     /// The records of `outbox` could not be committed because of `why`: what leaves now, and what is kept for a
     /// later attempt. Verdicts that stop stand; passing ones fall under `fail_mode` where enforce holds for them.
     pub fn unrecorded(&mut self, mut outbox: Outbox, why: &str) -> Outbox {

@@ -55,15 +55,6 @@ pub struct Run {
     pub say: fn(&str),
 }
 
-/// How a pump ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The host closed its end, or no longer reads.
-    Client,
-    /// The server closed its end.
-    Server,
-}
-
 /// Everything both directions share.
 pub(super) struct Gate {
     pub session: RefCell<Session>,
@@ -113,39 +104,27 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
 }
 
 impl Gate {
-    /// Client to server, until the client closes or nobody reads.
-    pub async fn pump_client(&self, from: &mut Inlet) -> Ended {
+    /// One direction, until an end has gone: which one.
+    pub async fn pump(&self, from: Side, inlet: &mut Inlet) -> Side {
+        let to = match from {
+            Side::Client => &self.to_server,
+            Side::Server => &self.to_client,
+        };
         loop {
-            self.to_server.room().await;
-            let Ok(Some(chunk)) = from.read().await else { return Ended::Client };
+            to.room().await;
+            // A host that no longer reads has gone; a server that no longer reads may still have something to say.
+            if from == Side::Server && to.is_broken() {
+                return Side::Client;
+            }
+            let Ok(Some(chunk)) = inlet.read().await else { return from };
             self.moved.set(self.moved.get() + 1);
             self.adopt();
-            let through = self.session.borrow_mut().through(Side::Client);
+            let through = self.session.borrow_mut().through(from);
             if let Through::Tee(withheld) = through {
-                self.to_server.send(&withheld);
-                self.to_server.send(chunk);
+                to.send(&withheld);
+                to.send(chunk);
             }
-            let outbox = self.session.borrow_mut().client_bytes(chunk, now());
-            self.perform(outbox).await;
-        }
-    }
-
-    /// Server to client, until the server closes or the host no longer reads.
-    pub async fn pump_server(&self, from: &mut Inlet) -> Ended {
-        loop {
-            self.to_client.room().await;
-            if self.to_client.is_broken() {
-                return Ended::Client;
-            }
-            let Ok(Some(chunk)) = from.read().await else { return Ended::Server };
-            self.moved.set(self.moved.get() + 1);
-            self.adopt();
-            let through = self.session.borrow_mut().through(Side::Server);
-            if let Through::Tee(withheld) = through {
-                self.to_client.send(&withheld);
-                self.to_client.send(chunk);
-            }
-            let outbox = self.session.borrow_mut().server_bytes(chunk, now());
+            let outbox = self.session.borrow_mut().bytes(from, chunk, now());
             self.perform(outbox).await;
         }
     }

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::driver::{Ended, Gate};
+use super::driver::Gate;
 use super::signals::Asked;
 use crate::clock::now;
+use crate::guard::Side;
 use crate::transport::child::Child;
 use crate::transport::stdio::Inlet;
 
@@ -59,8 +60,8 @@ pub(super) async fn live(
     asked: &mut Asked,
 ) -> Life {
     let end = tokio::select! {
-        ended = gate.pump_client(from_client) => End::from(ended),
-        ended = gate.pump_server(from_server) => End::from(ended),
+        gone = gate.pump(Side::Client, from_client) => End::from(gone),
+        gone = gate.pump(Side::Server, from_server) => End::from(gone),
         status = child.exited() => End::Exited(status),
         () = gate.to_client.broken() => End::Client,
         () = asked.comes() => End::Client,
@@ -87,11 +88,11 @@ pub(super) async fn live(
     Life { code, store_patience: WHOLE_END.saturating_sub(used).max(STORE_PATIENCE) }
 }
 
-impl From<Ended> for End {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Client => Self::Client,
-            Ended::Server => Self::Server,
+impl From<Side> for End {
+    fn from(gone: Side) -> Self {
+        match gone {
+            Side::Client => Self::Client,
+            Side::Server => Self::Server,
         }
     }
 }
@@ -112,7 +113,7 @@ async fn farewell(
     };
     let status = tokio::select! {
         status = child.exited() => status,
-        _ = gate.pump_server(from_server) => timeout(SILENCE, child.exited()).await.ok().flatten(),
+        _ = gate.pump(Side::Server, from_server) => timeout(SILENCE, child.exited()).await.ok().flatten(),
         () = finish => None,
         _ = gate.silence(SILENCE) => None,
         () = sleep(LONGEST_FAREWELL) => None,
@@ -127,7 +128,7 @@ async fn farewell(
 /// Bytes that an exited server has left in its pipe.
 async fn last_words(gate: &Gate, from_server: &mut Inlet) {
     tokio::select! {
-        _ = gate.pump_server(from_server) => {}
+        _ = gate.pump(Side::Server, from_server) => {}
         _ = gate.silence(SILENCE_OF_THE_DEAD) => {}
     }
 }
