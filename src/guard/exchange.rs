@@ -15,6 +15,11 @@ use crate::wire::{Malformed, shown};
 /// The reason where no policy could be loaded at start.
 const NO_POLICY: &str = "no policy could be loaded";
 
+/// Why a call stays out that the policy would let pass: nobody could be told what came of it.
+const NO_ID: &str = "a call without an id is never forwarded";
+/// The other such reason.
+const WITH_ITS_BATCH: &str = "another call of its batch is refused";
+
 /// What all exchanges of one moment share.
 pub(super) struct Moment<'a> {
     pub policy: &'a Policy,
@@ -216,6 +221,13 @@ impl<'a> Exchange<'a, Settled> {
 
     fn reason_of_record(&self, moment: &Moment<'_>) -> Arc<str> {
         match (&self.stage.judged.verdict, &self.subject) {
+            (Some(verdict), Subject::Call(_))
+                if self.stage.refused.is_some() && verdict.acting.effect <= Effect::Warn =>
+            {
+                // Nothing in the policy stops it, so the policy's reason would explain nothing.
+                let why = if self.origin.id.is_none() { NO_ID } else { WITH_ITS_BATCH };
+                format!("{}; {why}", self.reason(moment, verdict.by, verdict.mode)).into()
+            }
             (Some(verdict), Subject::Call(_))
                 if verdict.by == By::Default && verdict.mode == moment.stance.base =>
             {
