@@ -3,14 +3,14 @@
 //! It refuses to wait: who finds the file locked is told so before anything is changed. Invariant: after a transaction
 //! that failed, the ledger says what the file says.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::chain::{self, Encoder, End, Hash};
-use super::insert::Appending;
-use super::intake::{Entry, Intake, Kind, json};
+use super::insert::{Appending, Known};
+use super::intake::{Entry, Event, Intake, Kind, json};
 use super::key::Key;
 use super::queue::{Item, Loan, Queue};
 use crate::clock;
@@ -27,7 +27,7 @@ pub(super) struct Ledger {
     key: Key,
     state: State,
     open: OpenCalls,
-    policies: HashMap<Arc<str>, i64>,
+    known: Known,
     encoder: Encoder,
     /// Prepared, not yet committed.
     pending: Vec<Entry>,
@@ -114,7 +114,7 @@ impl OpenCalls {
 
 impl Ledger {
     pub(super) fn new(info: SessionInfo, key: Key, arguments: KeepArguments) -> Self {
-        let mut intake = Intake::new(key, arguments);
+        let intake = Intake::new(key, arguments);
         let hash = chain::genesis(&info.session);
         let info = Arc::new(intake.session(info));
         Self {
@@ -122,7 +122,7 @@ impl Ledger {
             key,
             state: State { info, row: None, n: 0, hash },
             open: OpenCalls::default(),
-            policies: HashMap::new(),
+            known: Known::default(),
             encoder: Encoder::default(),
             pending: Vec::new(),
             seqs: Vec::new(),
@@ -146,7 +146,7 @@ impl Ledger {
             self.take(item);
         }
         if taken.missing > 0 {
-            self.add(&Record::Gap(Gap {
+            self.add(Record::Gap(Gap {
                 unix_ms: clock::now().unix_ms,
                 missing: taken.missing,
                 why: "the queue was full".to_owned(),
@@ -156,7 +156,7 @@ impl Ledger {
 
     fn take(&mut self, item: Item) {
         match item {
-            Item::Records(records) => records.iter().for_each(|record| self.add(record)),
+            Item::Records(records) => records.into_iter().for_each(|record| self.add(record)),
             Item::Session(info) => self.pending.push(Entry::Session(Arc::new(self.intake.session(info)))),
             Item::Policy(policy, assignments) => {
                 self.pending.push(Entry::Policy(self.intake.policy(policy)));
@@ -166,8 +166,18 @@ impl Ledger {
     }
 
     /// Prepares a record. A completion joins its call where that is not yet written.
-    pub(super) fn add(&mut self, record: &Record) {
-        let mut event = self.intake.event(record);
+    pub(super) fn add(&mut self, record: Record) {
+        let event = self.intake.take(record);
+        self.push(event);
+    }
+
+    /// As [`Self::add`], for a record that may have to be given back.
+    pub(super) fn add_copy(&mut self, record: &Record) {
+        let event = self.intake.copy(record);
+        self.push(event);
+    }
+
+    fn push(&mut self, mut event: Event) {
         match (event.kind, event.number) {
             (Kind::Call, Some(number)) if event.completion.is_none() => {
                 self.open.insert(number, Spot::Pending(self.pending.len()));
@@ -185,7 +195,7 @@ impl Ledger {
             },
             (Kind::Call | Kind::Completion | Kind::Gap | Kind::Notice, _) => {}
         }
-        self.pending.push(Entry::Event(Box::new(event)));
+        self.pending.push(Entry::Event(event));
     }
 
     /// Forgets what was added after there were `length` entries.
@@ -209,7 +219,7 @@ impl Ledger {
         if let Err(error) = done {
             let _ = run(connection, "ROLLBACK");
             self.state = before;
-            self.policies.clear();
+            self.known = Known::default();
             return Err(error);
         }
         for (entry, seq) in self.pending.iter().zip(&self.seqs) {
@@ -223,8 +233,8 @@ impl Ledger {
     }
 
     fn append(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        let Self { state, policies, encoder, pending, seqs, .. } = self;
-        let mut appending = Appending::new(connection, state, policies, encoder)?;
+        let Self { state, known, encoder, pending, seqs, .. } = self;
+        let mut appending = Appending::new(connection, state, known, encoder)?;
         seqs.clear();
         for entry in pending.iter() {
             seqs.push(appending.entry(entry)?);
