@@ -69,6 +69,11 @@ impl OpenCalls {
         if self.spots.is_empty() {
             self.first = number;
         }
+        // What someone waits for is written ahead of what is queued, so an earlier call may come after a later one.
+        while number < self.first && self.spots.len() < OPEN_CALLS {
+            self.spots.push_front(None);
+            self.first -= 1;
+        }
         let Some(index) = self.index(number) else { return };
         if index >= self.spots.len() + OPEN_CALLS {
             self.spots.clear();
@@ -277,4 +282,21 @@ pub(super) fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 fn run(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
     connection.prepare_cached(sql)?.raw_execute().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_call_that_comes_after_a_later_one_can_be_completed_too() {
+        let mut open = OpenCalls::default();
+        for number in [7, 5, 6] {
+            open.insert(number, Spot::Stored(i64::try_from(number).unwrap()));
+        }
+        for number in [6, 7, 5] {
+            assert!(matches!(open.remove(number), Some(Spot::Stored(seq)) if seq.unsigned_abs() == number));
+            assert!(open.remove(number).is_none());
+        }
+    }
 }
