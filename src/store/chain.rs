@@ -55,25 +55,26 @@ pub(super) struct Encoder(Vec<u8>);
 
 impl Encoder {
     /// The hash of a row of `table` that follows `before`.
-    pub(super) fn link<'a>(
-        &mut self,
-        before: &Hash,
-        table: Table,
-        columns: impl IntoIterator<Item = ValueRef<'a>>,
-    ) -> Hash {
+    pub(super) fn link(&mut self, before: &Hash, table: Table, columns: &[ValueRef<'_>]) -> Hash {
         self.0.clear();
         self.0.extend_from_slice(before);
         self.0.push(table as u8);
-        columns.into_iter().for_each(|value| self.column(value));
+        self.columns(columns);
         Sha256::digest(&self.0).into()
     }
 
     /// The hash of a judgement with these columns.
-    pub(super) fn judgement<'a>(&mut self, columns: impl IntoIterator<Item = ValueRef<'a>>) -> Hash {
+    pub(super) fn judgement(&mut self, columns: &[ValueRef<'_>]) -> Hash {
         self.0.clear();
         self.0.push(b'j');
-        columns.into_iter().for_each(|value| self.column(value));
+        self.columns(columns);
         Sha256::digest(&self.0).into()
+    }
+
+    fn columns(&mut self, columns: &[ValueRef<'_>]) {
+        for value in columns {
+            self.column(*value);
+        }
     }
 
     fn column(&mut self, value: ValueRef<'_>) {
@@ -98,10 +99,10 @@ impl Encoder {
 }
 
 /// The keyed hash of a checkpoint; `before` is that of the checkpoint before it, empty for the first.
-pub(super) fn seal<'a>(key: &Key, before: &[u8], columns: impl IntoIterator<Item = ValueRef<'a>>) -> Hash {
+pub(super) fn seal(key: &Key, before: &[u8], columns: &[ValueRef<'_>]) -> Hash {
     let mut encoder = Encoder::default();
     encoder.bytes(3, before);
-    columns.into_iter().for_each(|value| encoder.column(value));
+    encoder.columns(columns);
     // A key of 32 bytes is always taken.
     Hmac::<Sha256>::new_from_slice(key).map_or([0; 32], |mut mac| {
         mac.update(&encoder.0);

@@ -83,11 +83,11 @@ impl<'a> Appending<'a> {
         let seq = self.place(event);
         let n = self.state.n + 1;
         let mut columns = event.columns(seq, session, n);
-        let hash = self.encoder.link(&self.state.hash, Table::Events, columns);
+        let hash = self.encoder.link(&self.state.hash, Table::Events, &columns);
         if let Some(judgement) = &event.judgement {
             columns[JUDGEMENT_COLUMN] = ValueRef::Integer(self.judgement_id(judgement)?);
         }
-        self.insert_event.row(columns, &hash)?;
+        self.insert_event.row(&columns, &hash)?;
         (self.state.n, self.state.hash, self.last) = (n, hash, self.last.max(seq));
         Ok(seq)
     }
@@ -128,8 +128,8 @@ impl<'a> Appending<'a> {
             text(info.root.as_deref()),
             ValueRef::Integer(n),
         ];
-        let hash = self.encoder.link(&self.state.hash, Table::Sessions, columns);
-        Insert::prepare(self.connection, INSERT_SESSION)?.row(columns, &hash)?;
+        let hash = self.encoder.link(&self.state.hash, Table::Sessions, &columns);
+        Insert::prepare(self.connection, INSERT_SESSION)?.row(&columns, &hash)?;
         (self.state.n, self.state.hash, self.state.row) = (n, hash, Some(id));
         Ok(id)
     }
@@ -173,8 +173,8 @@ impl<'a> Appending<'a> {
             text(Some(&assignment.origin)),
             ValueRef::Integer(n),
         ];
-        let hash = self.encoder.link(&self.state.hash, Table::Assignments, columns);
-        Insert::prepare(self.connection, INSERT_ASSIGNMENT)?.row(columns, &hash)?;
+        let hash = self.encoder.link(&self.state.hash, Table::Assignments, &columns);
+        Insert::prepare(self.connection, INSERT_ASSIGNMENT)?.row(&columns, &hash)?;
         (self.state.n, self.state.hash) = (n, hash);
         Ok(())
     }
@@ -225,8 +225,8 @@ impl<'a> Appending<'a> {
         } else {
             let policy = judgement.policy.as_ref().map(|revision| self.policy_id(revision)).transpose()?;
             let policy = policy.map_or(ValueRef::Null, ValueRef::Integer);
-            let columns = judgement.columns().into_iter().chain([policy]);
-            Insert::prepare(self.connection, INSERT_JUDGEMENT)?.row(columns, &judgement.hash)?;
+            let columns = judgement.columns(policy);
+            Insert::prepare(self.connection, INSERT_JUDGEMENT)?.row(&columns, &judgement.hash)?;
             self.connection.last_insert_rowid()
         };
         if self.known.judgements.len() >= JUDGEMENTS {
@@ -286,9 +286,9 @@ pub(super) fn checkpoint(
         ValueRef::Integer(upto_seq),
         text(Some(heads)),
     ];
-    let mac = chain::seal(key, &before, columns);
+    let mac = chain::seal(key, &before, &columns);
     let sql = "INSERT INTO checkpoints (id, ts, kind, upto_seq, heads, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    Insert::prepare(connection, sql)?.row(columns, &mac)
+    Insert::prepare(connection, sql)?.row(&columns, &mac)
 }
 
 fn next_id(connection: &Connection, sql: &str) -> Result<i64> {
@@ -307,15 +307,15 @@ impl<'a> Insert<'a> {
         Ok(Self { statement: connection.prepare_cached(sql)?, set: 0 })
     }
 
-    fn row<'v>(&mut self, columns: impl IntoIterator<Item = ValueRef<'v>>, hash: &'v Hash) -> Result<()> {
-        let all = columns.into_iter().chain([ValueRef::Blob(hash)]);
-        for (index, value) in (1_usize..).zip(all) {
+    fn row(&mut self, columns: &[ValueRef<'_>], hash: &Hash) -> Result<()> {
+        for (index, value) in (1_usize..).zip(columns) {
             let (bit, before) = (1 << index, self.set);
-            self.set = if value == ValueRef::Null { before & !bit } else { before | bit };
+            self.set = if *value == ValueRef::Null { before & !bit } else { before | bit };
             if (before | self.set) & bit != 0 {
-                self.statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))?;
+                self.statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(*value))?;
             }
         }
+        self.statement.raw_bind_parameter(columns.len() + 1, hash.as_slice())?;
         self.statement.raw_execute().map(|_| ())
     }
 }

@@ -49,12 +49,12 @@ impl Judgement {
             reason: call.reason.as_deref().map(|reason| redactor.prose(reason)),
         };
         let policy = text(judgement.policy.as_deref());
-        judgement.hash = encoder.judgement(judgement.columns().into_iter().chain([policy]));
+        judgement.hash = encoder.judgement(&judgement.columns(policy));
         judgement
     }
 
-    /// Every column from `method` to `reason`, in the order of the table.
-    pub(super) fn columns(&self) -> [ValueRef<'_>; 8] {
+    /// Every column from `method` on, in the order of the table: the policy by its number, or by its revision for the hash.
+    pub(super) fn columns<'a>(&'a self, policy: ValueRef<'a>) -> [ValueRef<'a>; 9] {
         [
             text(Some(&self.method)),
             text(Some(&self.tool)),
@@ -64,6 +64,7 @@ impl Judgement {
             text(self.rule.as_deref()),
             text(self.matched.as_deref()),
             text(self.reason.as_deref()),
+            policy,
         ]
     }
 }

@@ -134,7 +134,7 @@ impl<'a> Again<'a> {
         let mut statement = connection.prepare(JUDGEMENT_ROWS)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let hash = encoder.judgement(columns(row, 2)?);
+            let hash = encoder.judgement(&columns(row, 2)?);
             let stored = row.get_ref(1)?.as_blob_or_null().ok().flatten();
             judgements.insert(row.get(0)?, (stored == Some(hash.as_slice())).then_some(hash));
         }
@@ -194,7 +194,7 @@ impl<'a> Again<'a> {
             };
             *column = ValueRef::Blob(hash);
         }
-        Ok(Some(self.encoder.link(before, link.table, columns)))
+        Ok(Some(self.encoder.link(before, link.table, &columns)))
     }
 }
 
@@ -235,7 +235,7 @@ fn checkpoints(
         let id = row.get(0)?;
         let mac: Vec<u8> = row.get(5)?;
         let columns = (0..5).map(|index| row.get_ref(index)).collect::<Result<Vec<_>, _>>()?;
-        if key.is_some_and(|key| chain::seal(key, &before, columns).as_slice() != mac.as_slice()) {
+        if key.is_some_and(|key| chain::seal(key, &before, &columns).as_slice() != mac.as_slice()) {
             faults.push(ChainFault::Checkpoint { id });
         }
         before = mac;
