@@ -81,7 +81,9 @@ impl Redactor {
         let (text, lost) = match keep {
             Keep::Full => (Some(text.to_owned()), Vec::new()),
             Keep::None => (None, everything()),
-            Keep::Redacted if self.is_harmless(text) => (Some(text.to_owned()), Vec::new()),
+            Keep::Redacted if self.is_harmless(text) && Json::from_text(text).is_some() => {
+                (Some(text.to_owned()), Vec::new())
+            }
             Keep::Redacted => {
                 let (text, lost) = self.walked(text, Walk::redacting);
                 (Some(text), lost)
@@ -89,6 +91,21 @@ impl Redactor {
             Keep::Keys => (Some(self.walked(text, Walk::only_keys).0), everything()),
         };
         Redacted { text, lost, hash }
+    }
+
+    /// As [`Self::arguments`], for text that a strict reader has taken for one JSON value: that is not asked again, and
+    /// text that stays as it is is not copied.
+    pub fn read_arguments(&self, json: Box<str>, keep: Keep) -> Redacted {
+        let stays = match keep {
+            Keep::Full => true,
+            Keep::Redacted => self.is_harmless(&json),
+            Keep::Keys | Keep::None => false,
+        };
+        if stays {
+            let hash = self.hash(&json);
+            return Redacted { text: Some(json.into()), lost: Vec::new(), hash };
+        }
+        self.arguments(&json, keep)
     }
 
     /// A sentence, a name or a URI: as it is, but for secrets.
@@ -104,10 +121,7 @@ impl Redactor {
 
     /// Nothing in it looks like the mark of a secret, nothing is escaped and nothing is long: one pass tells.
     fn is_harmless(&self, text: &str) -> bool {
-        text.len() <= LONG
-            && !text.contains('\\')
-            && !self.secrets.is_marked(text)
-            && Json::from_text(text).is_some()
+        text.len() <= LONG && !text.contains('\\') && !self.secrets.is_marked(text)
     }
 
     fn walked<'r>(&'r self, text: &str, walk: fn(&'r Self) -> Walk<'r>) -> (String, Vec<String>) {

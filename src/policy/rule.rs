@@ -201,7 +201,7 @@ pub enum Segment {
     Key {
         /// The name.
         name: String,
-        /// The name folded by [`super::fold`]: siblings that fold alike are selected too.
+        /// The name folded by `fold`: siblings that fold alike are selected too.
         folded: String,
     },
     /// `*`

@@ -9,29 +9,45 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
-use super::chain::{self, Encoder, Table};
-use super::intake::{Entry, Event, POLICY_COLUMN, count, json, text};
+use super::chain::{self, Encoder, Hash, JUDGEMENT_COLUMN, Table};
+use super::intake::{Entry, Event, count, json, text};
+use super::judgement::Judgement;
 use super::key::Key;
 use super::ledger::State;
 use crate::clock;
 use crate::record::{Assignment, PolicySource};
 
-const INSERT_EVENT: &str = "INSERT INTO events (seq, kind, session, ts, number, method, tool, verdict, mode, outcome, \
-    rule, policy, eval_us, status, latency_us, result_bytes, n, arguments_hash, reason, matched, lost, arguments, hash) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+const INSERT_EVENT: &str = "INSERT INTO events (seq, kind, session, ts, number, judgement, eval_us, status, latency_us, \
+    result_bytes, n, arguments_hash, topic, note, lost, arguments, hash) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+const INSERT_JUDGEMENT: &str = "INSERT INTO judgements (method, tool, verdict, mode, outcome, rule, matched, reason, \
+    policy, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const INSERT_SESSION: &str = "INSERT INTO sessions (id, session, seq, ts, agent, user, uid, groups, repo, environment, \
     client, client_version, server, protocol, pid, root, n, hash) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 const INSERT_ASSIGNMENT: &str = "INSERT INTO assignments (id, session, seq, ts, scope, from_word, to_word, revision, \
     origin, n, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+/// How many judgements are remembered.
+const JUDGEMENTS: usize = 1_024;
+
+/// Rows that are in the file, by what they say. Holds only as long as no transaction failed.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    policies: HashMap<Arc<str>, i64>,
+    judgements: HashMap<Hash, i64>,
+    /// Most calls are judged as the call before.
+    last: Option<(Hash, i64)>,
+}
+
 /// Rows being appended to one session.
 pub(super) struct Appending<'a> {
     connection: &'a Connection,
     state: &'a mut State,
-    policies: &'a mut HashMap<Arc<str>, i64>,
+    known: &'a mut Known,
     encoder: &'a mut Encoder,
     /// Looked up once for all rows of the transaction.
-    insert_event: CachedStatement<'a>,
+    insert_event: Insert<'a>,
     /// The last `seq` of the file.
     last: i64,
 }
@@ -40,12 +56,12 @@ impl<'a> Appending<'a> {
     pub(super) fn new(
         connection: &'a Connection,
         state: &'a mut State,
-        policies: &'a mut HashMap<Arc<str>, i64>,
+        known: &'a mut Known,
         encoder: &'a mut Encoder,
     ) -> Result<Self> {
         let last = last_seq(connection)?;
-        let insert_event = connection.prepare_cached(INSERT_EVENT)?;
-        Ok(Self { connection, state, policies, encoder, insert_event, last })
+        let insert_event = Insert::prepare(connection, INSERT_EVENT)?;
+        Ok(Self { connection, state, known, encoder, insert_event, last })
     }
 
     /// Appends one entry; the `seq` of an event, 0 for the rest.
@@ -67,11 +83,11 @@ impl<'a> Appending<'a> {
         let seq = self.place(event);
         let n = self.state.n + 1;
         let mut columns = event.columns(seq, session, n);
-        let hash = self.encoder.link(&self.state.hash, Table::Events, columns);
-        if let Some(revision) = &event.policy {
-            columns[POLICY_COLUMN] = ValueRef::Integer(self.policy_id(revision)?);
+        let hash = self.encoder.link(&self.state.hash, Table::Events, &columns);
+        if let Some(judgement) = &event.judgement {
+            columns[JUDGEMENT_COLUMN] = ValueRef::Integer(self.judgement_id(judgement)?);
         }
-        insert(&mut self.insert_event, columns, &hash)?;
+        self.insert_event.row(&columns, &hash)?;
         (self.state.n, self.state.hash, self.last) = (n, hash, self.last.max(seq));
         Ok(seq)
     }
@@ -112,8 +128,8 @@ impl<'a> Appending<'a> {
             text(info.root.as_deref()),
             ValueRef::Integer(n),
         ];
-        let hash = self.encoder.link(&self.state.hash, Table::Sessions, columns);
-        insert(&mut self.connection.prepare_cached(INSERT_SESSION)?, columns, &hash)?;
+        let hash = self.encoder.link(&self.state.hash, Table::Sessions, &columns);
+        Insert::prepare(self.connection, INSERT_SESSION)?.row(&columns, &hash)?;
         (self.state.n, self.state.hash, self.state.row) = (n, hash, Some(id));
         Ok(id)
     }
@@ -157,8 +173,8 @@ impl<'a> Appending<'a> {
             text(Some(&assignment.origin)),
             ValueRef::Integer(n),
         ];
-        let hash = self.encoder.link(&self.state.hash, Table::Assignments, columns);
-        insert(&mut self.connection.prepare_cached(INSERT_ASSIGNMENT)?, columns, &hash)?;
+        let hash = self.encoder.link(&self.state.hash, Table::Assignments, &columns);
+        Insert::prepare(self.connection, INSERT_ASSIGNMENT)?.row(&columns, &hash)?;
         (self.state.n, self.state.hash) = (n, hash);
         Ok(())
     }
@@ -173,7 +189,7 @@ impl<'a> Appending<'a> {
             [&policy.revision],
             |row| row.get(0),
         )?;
-        self.policies.insert(Arc::clone(&policy.revision), id);
+        self.known.policies.insert(Arc::clone(&policy.revision), id);
         if let Some(path) = &policy.path {
             self.connection.execute(
                 "INSERT INTO loads (path, policy, ts) SELECT ?1, ?2, ?3 \
@@ -184,9 +200,45 @@ impl<'a> Appending<'a> {
         Ok(())
     }
 
+    /// The row of `judgements`, written now if the file has none.
+    fn judgement_id(&mut self, judgement: &Judgement) -> Result<i64> {
+        if let Some((_, id)) = self.known.last.filter(|(hash, _)| *hash == judgement.hash) {
+            return Ok(id);
+        }
+        let id = match self.known.judgements.get(&judgement.hash) {
+            Some(id) => *id,
+            None => self.find_judgement(judgement)?,
+        };
+        self.known.last = Some((judgement.hash, id));
+        Ok(id)
+    }
+
+    fn find_judgement(&mut self, judgement: &Judgement) -> Result<i64> {
+        let find = "SELECT id FROM judgements WHERE hash = ?1";
+        let found = self
+            .connection
+            .prepare_cached(find)?
+            .query_row([&judgement.hash], |row| row.get(0))
+            .optional()?;
+        let id = if let Some(id) = found {
+            id
+        } else {
+            let policy = judgement.policy.as_ref().map(|revision| self.policy_id(revision)).transpose()?;
+            let policy = policy.map_or(ValueRef::Null, ValueRef::Integer);
+            let columns = judgement.columns(policy);
+            Insert::prepare(self.connection, INSERT_JUDGEMENT)?.row(&columns, &judgement.hash)?;
+            self.connection.last_insert_rowid()
+        };
+        if self.known.judgements.len() >= JUDGEMENTS {
+            self.known.judgements.clear();
+        }
+        self.known.judgements.insert(judgement.hash, id);
+        Ok(id)
+    }
+
     /// The row of `policies` for a revision. One that nobody has brought gets a row without text.
     fn policy_id(&mut self, revision: &Arc<str>) -> Result<i64> {
-        if let Some(id) = self.policies.get(revision) {
+        if let Some(id) = self.known.policies.get(revision) {
             return Ok(*id);
         }
         let find = "SELECT id FROM policies WHERE revision = ?1 ORDER BY source IS NULL LIMIT 1";
@@ -200,7 +252,7 @@ impl<'a> Appending<'a> {
             )?;
             self.connection.last_insert_rowid()
         };
-        self.policies.insert(Arc::clone(revision), id);
+        self.known.policies.insert(Arc::clone(revision), id);
         Ok(id)
     }
 }
@@ -234,27 +286,36 @@ pub(super) fn checkpoint(
         ValueRef::Integer(upto_seq),
         text(Some(heads)),
     ];
-    let mac = chain::seal(key, &before, columns);
+    let mac = chain::seal(key, &before, &columns);
     let sql = "INSERT INTO checkpoints (id, ts, kind, upto_seq, heads, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    insert(&mut connection.prepare_cached(sql)?, columns, &mac)
+    Insert::prepare(connection, sql)?.row(&columns, &mac)
 }
 
 fn next_id(connection: &Connection, sql: &str) -> Result<i64> {
     connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
-fn insert<'a>(
-    statement: &mut CachedStatement<'_>,
-    columns: impl IntoIterator<Item = ValueRef<'a>>,
-    hash: &'a [u8; 32],
-) -> Result<()> {
-    let all = columns.into_iter().chain([ValueRef::Blob(hash)]);
-    for (index, value) in (1_usize..).zip(all) {
-        statement.raw_bind_parameter(index, bound(value))?;
-    }
-    statement.raw_execute().map(|_| ())
+/// A statement that adds rows of one table.
+struct Insert<'a> {
+    statement: CachedStatement<'a>,
+    /// A bit for each column that the row before gave a value: the others are null without being told so.
+    set: u32,
 }
 
-fn bound(value: ValueRef<'_>) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(value)
+impl<'a> Insert<'a> {
+    fn prepare(connection: &'a Connection, sql: &str) -> Result<Self> {
+        Ok(Self { statement: connection.prepare_cached(sql)?, set: 0 })
+    }
+
+    fn row(&mut self, columns: &[ValueRef<'_>], hash: &Hash) -> Result<()> {
+        for (index, value) in (1_usize..).zip(columns) {
+            let (bit, before) = (1 << index, self.set);
+            self.set = if *value == ValueRef::Null { before & !bit } else { before | bit };
+            if (before | self.set) & bit != 0 {
+                self.statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(*value))?;
+            }
+        }
+        self.statement.raw_bind_parameter(columns.len() + 1, hash.as_slice())?;
+        self.statement.raw_execute().map(|_| ())
+    }
 }

@@ -2,16 +2,17 @@
 //!
 //! It refuses to touch the database. Invariant: nothing that leaves this file holds a value that redaction takes away.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 
+use super::chain::JUDGEMENT_COLUMN;
+use super::judgement::{Judgement, Recent};
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
-    Assignment, CallRecord, Completion, Gap, MatchRecord, Notice, PolicySource, Record, SessionInfo,
+    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Record, SessionInfo, Status,
 };
 use crate::settings::KeepArguments;
 use crate::wire::shown;
@@ -26,7 +27,7 @@ pub(super) enum Entry {
     /// A change of modes.
     Assignment(Assignment),
     /// A row of `events`.
-    Event(Box<Event>),
+    Event(Event),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -35,20 +36,15 @@ pub(super) struct Event {
     pub(super) kind: Kind,
     pub(super) ts: i64,
     pub(super) number: Option<u64>,
-    pub(super) method: Option<Arc<str>>,
-    pub(super) tool: Option<Arc<str>>,
-    pub(super) verdict: Option<&'static str>,
-    pub(super) mode: Option<&'static str>,
-    pub(super) outcome: Option<&'static str>,
-    pub(super) rule: Option<Arc<str>>,
-    pub(super) policy: Option<Arc<str>>,
+    pub(super) judgement: Option<Arc<Judgement>>,
     pub(super) eval_us: Option<u64>,
     pub(super) completion: Option<Completion>,
     /// For a completion: the `seq` of its call, where it is known.
     pub(super) of: Option<i64>,
     pub(super) arguments_hash: Option<[u8; 16]>,
-    pub(super) reason: Option<Arc<str>>,
-    pub(super) matched: Option<String>,
+    /// The kind of a notice.
+    pub(super) topic: Option<&'static str>,
+    pub(super) note: Option<String>,
     pub(super) lost: Option<String>,
     pub(super) arguments: Option<String>,
 }
@@ -63,13 +59,23 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
+    fn number(self) -> i64 {
         match self {
-            Self::Call => "call",
-            Self::Completion => "completion",
-            Self::Gap => "gap",
-            Self::Notice => "notice",
+            Self::Call => 1,
+            Self::Completion => 2,
+            Self::Gap => 3,
+            Self::Notice => 4,
         }
+    }
+}
+
+fn status_number(status: Status) -> i64 {
+    match status {
+        Status::Ok => 1,
+        Status::ToolError => 2,
+        Status::RpcError => 3,
+        Status::Cancelled => 4,
+        Status::NoReply => 5,
     }
 }
 
@@ -78,29 +84,7 @@ impl Kind {
 pub(super) struct Intake {
     redactor: Redactor,
     keep: Keep,
-    names: Cleaned,
-    sentences: Cleaned,
-}
-
-/// Texts that were cleaned before: names and reasons come again and again.
-#[derive(Debug, Default)]
-struct Cleaned(HashMap<Box<str>, Arc<str>>);
-
-/// How many texts are remembered; whoever makes up names all the time gains nothing by it.
-const REMEMBERED: usize = 256;
-
-impl Cleaned {
-    fn or(&mut self, text: &str, clean: impl FnOnce(&str) -> String) -> Arc<str> {
-        if let Some(known) = self.0.get(text) {
-            return Arc::clone(known);
-        }
-        if self.0.len() >= REMEMBERED {
-            self.0.clear();
-        }
-        let cleaned: Arc<str> = clean(text).into();
-        self.0.insert(text.into(), Arc::clone(&cleaned));
-        cleaned
-    }
+    judgements: Recent,
 }
 
 impl Intake {
@@ -112,13 +96,30 @@ impl Intake {
             KeepArguments::Keys => Keep::Keys,
             KeepArguments::None => Keep::None,
         };
-        Self { redactor: Redactor::new(key), keep, names: Cleaned::default(), sentences: Cleaned::default() }
+        Self { redactor: Redactor::new(key), keep, judgements: Recent::default() }
     }
 
-    /// The row for one record.
-    pub(super) fn event(&mut self, record: &Record) -> Event {
+    /// The row for one record, which is used up.
+    pub(super) fn take(&mut self, mut record: Record) -> Event {
+        let arguments = match &mut record {
+            Record::Call(call) => call.arguments.take(),
+            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => None,
+        };
+        self.event(&record, arguments)
+    }
+
+    /// The row for one record, which its owner keeps.
+    pub(super) fn copy(&mut self, record: &Record) -> Event {
+        let arguments = match record {
+            Record::Call(call) => call.arguments.clone(),
+            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => None,
+        };
+        self.event(record, arguments)
+    }
+
+    fn event(&mut self, record: &Record, arguments: Option<Box<str>>) -> Event {
         match record {
-            Record::Call(call) => self.call(call),
+            Record::Call(call) => self.call(call, arguments),
             Record::Completion(completion) => Event {
                 number: Some(completion.number),
                 completion: Some(completion.clone()),
@@ -134,24 +135,16 @@ impl Intake {
         PolicySource { source: self.redactor.policy_source(&policy.source), ..policy }
     }
 
-    fn call(&mut self, call: &CallRecord) -> Event {
-        let kept = call.arguments.as_deref().map(|text| self.redactor.arguments(text, self.keep));
+    fn call(&mut self, call: &CallRecord, arguments: Option<Box<str>>) -> Event {
         let mut event = Event {
             number: Some(call.number),
-            method: Some(self.name(&call.method)),
-            tool: Some(self.name(&call.tool)),
-            verdict: call.verdict.map(crate::policy::Effect::as_str),
-            mode: Some(call.mode.as_str()),
-            outcome: Some(call.outcome.as_str()),
-            rule: call.rule.clone(),
-            policy: call.policy.clone(),
+            judgement: Some(self.judgements.of(call, &self.redactor)),
             eval_us: Some(call.eval_us),
             completion: call.completion.clone(),
-            reason: call.reason.as_deref().map(|reason| self.sentence(reason)),
-            matched: call.verdict.map(|_| matched(&call.matched)),
             ..Event::new(Kind::Call, call.unix_ms)
         };
-        if let Some(kept) = kept {
+        if let Some(arguments) = arguments {
+            let kept = self.redactor.read_arguments(arguments, self.keep);
             event.arguments_hash = Some(kept.hash);
             event.lost = (!kept.lost.is_empty()).then(|| json(&kept.lost));
             event.arguments = kept.text;
@@ -159,39 +152,29 @@ impl Intake {
         event
     }
 
-    fn gap(&mut self, gap: &Gap) -> Event {
+    fn gap(&self, gap: &Gap) -> Event {
         Event {
             number: Some(gap.missing),
-            reason: Some(self.sentence(&gap.why)),
+            note: Some(self.redactor.prose(&gap.why)),
             ..Event::new(Kind::Gap, gap.unix_ms)
         }
     }
 
-    fn notice(&mut self, notice: &Notice) -> Event {
+    fn notice(&self, notice: &Notice) -> Event {
         Event {
-            method: Some(notice.kind.as_str().into()),
-            reason: Some(self.redactor.prose(&notice.text).into()),
+            topic: Some(notice.kind.as_str()),
+            note: Some(self.redactor.prose(&notice.text)),
             ..Event::new(Kind::Notice, notice.unix_ms)
         }
     }
 
-    /// Redacted before it is cut: half a secret is one still.
-    fn name(&mut self, name: &str) -> Arc<str> {
-        let redactor = &self.redactor;
-        self.names.or(name, |name| shown(&redactor.prose(name)))
-    }
-
-    fn sentence(&mut self, text: &str) -> Arc<str> {
-        let redactor = &self.redactor;
-        self.sentences.or(text, |text| redactor.prose(text))
-    }
-
     /// What the other side says about itself is cut like any other name from outside.
-    pub(super) fn session(&mut self, info: SessionInfo) -> SessionInfo {
+    pub(super) fn session(&self, info: SessionInfo) -> SessionInfo {
+        let name = |name: String| shown(&self.redactor.prose(&name));
         SessionInfo {
-            client: info.client.map(|name| self.name(&name).to_string()),
-            client_version: info.client_version.map(|version| self.name(&version).to_string()),
-            protocol: info.protocol.map(|revision| self.name(&revision).to_string()),
+            client: info.client.map(name),
+            client_version: info.client_version.map(name),
+            protocol: info.protocol.map(name),
             repo: info.repo.map(|remote| self.redactor.prose(&remote)),
             ..info
         }
@@ -204,56 +187,45 @@ impl Event {
             kind,
             ts,
             number: None,
-            method: None,
-            tool: None,
-            verdict: None,
-            mode: None,
-            outcome: None,
-            rule: None,
-            policy: None,
+            judgement: None,
             eval_us: None,
             completion: None,
             of: None,
             arguments_hash: None,
-            reason: None,
-            matched: None,
+            topic: None,
+            note: None,
             lost: None,
             arguments: None,
         }
     }
 
-    /// Every column in the order of the table, but for `hash`; the policy by its revision.
-    pub(super) fn columns(&self, seq: i64, session: i64, n: i64) -> [ValueRef<'_>; 22] {
+    /// Every column in the order of the table, but for `hash`; the judgement by its hash.
+    pub(super) fn columns(&self, seq: i64, session: i64, n: i64) -> [ValueRef<'_>; COLUMNS] {
         let done = self.completion.as_ref();
         [
             ValueRef::Integer(seq),
-            text(Some(self.kind.as_str())),
+            ValueRef::Integer(self.kind.number()),
             ValueRef::Integer(session),
             ValueRef::Integer(self.ts),
             count(self.number),
-            text(self.method.as_deref()),
-            text(self.tool.as_deref()),
-            text(self.verdict),
-            text(self.mode),
-            text(self.outcome),
-            text(self.rule.as_deref()),
-            text(self.policy.as_deref()),
+            self.judgement.as_ref().map_or(ValueRef::Null, |judgement| ValueRef::Blob(&judgement.hash)),
             count(self.eval_us),
-            text(done.map(|done| done.status.as_str())),
+            done.map_or(ValueRef::Null, |done| ValueRef::Integer(status_number(done.status))),
             count(done.map(|done| done.latency_us)),
             count(done.map(|done| done.result_bytes)),
             ValueRef::Integer(n),
             self.arguments_hash.as_ref().map_or(ValueRef::Null, |hash| ValueRef::Blob(hash)),
-            text(self.reason.as_deref()),
-            text(self.matched.as_deref()),
+            text(self.topic),
+            text(self.note.as_deref()),
             text(self.lost.as_deref()),
             text(self.arguments.as_deref()),
         ]
     }
 }
 
-/// Where [`Event::columns`] has the policy.
-pub(super) const POLICY_COLUMN: usize = 11;
+/// How many [`Event::columns`] there are. The judgement's is [`JUDGEMENT_COLUMN`].
+pub(super) const COLUMNS: usize = 16;
+const _: () = assert!(JUDGEMENT_COLUMN < COLUMNS);
 
 /// A column of text.
 pub(super) fn text(value: Option<&str>) -> ValueRef<'_> {
@@ -268,26 +240,4 @@ pub(super) fn count(value: Option<u64>) -> ValueRef<'static> {
 /// JSON text; the types given here have no way to fail.
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-/// One member of the `matched` column.
-#[derive(Serialize)]
-struct Member<'a> {
-    rule: &'a str,
-    effect: &'static str,
-    mode: &'static str,
-    acted: bool,
-}
-
-fn matched(matches: &[MatchRecord]) -> String {
-    if matches.is_empty() {
-        return "[]".to_owned();
-    }
-    let members = matches.iter().map(|one| Member {
-        rule: &one.rule,
-        effect: one.effect.as_str(),
-        mode: one.mode.as_str(),
-        acted: one.acted,
-    });
-    json(&members.collect::<Vec<_>>())
 }

@@ -3,14 +3,14 @@
 //! It refuses to wait: who finds the file locked is told so before anything is changed. Invariant: after a transaction
 //! that failed, the ledger says what the file says.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::chain::{self, Encoder, End, Hash};
-use super::insert::Appending;
-use super::intake::{Entry, Intake, Kind, json};
+use super::insert::{Appending, Known};
+use super::intake::{Entry, Event, Intake, Kind, json};
 use super::key::Key;
 use super::queue::{Item, Loan, Queue};
 use crate::clock;
@@ -27,7 +27,7 @@ pub(super) struct Ledger {
     key: Key,
     state: State,
     open: OpenCalls,
-    policies: HashMap<Arc<str>, i64>,
+    known: Known,
     encoder: Encoder,
     /// Prepared, not yet committed.
     pending: Vec<Entry>,
@@ -68,6 +68,11 @@ impl OpenCalls {
     fn insert(&mut self, number: u64, spot: Spot) {
         if self.spots.is_empty() {
             self.first = number;
+        }
+        // What someone waits for is written ahead of what is queued, so an earlier call may come after a later one.
+        while number < self.first && self.spots.len() < OPEN_CALLS {
+            self.spots.push_front(None);
+            self.first -= 1;
         }
         let Some(index) = self.index(number) else { return };
         if index >= self.spots.len() + OPEN_CALLS {
@@ -114,7 +119,7 @@ impl OpenCalls {
 
 impl Ledger {
     pub(super) fn new(info: SessionInfo, key: Key, arguments: KeepArguments) -> Self {
-        let mut intake = Intake::new(key, arguments);
+        let intake = Intake::new(key, arguments);
         let hash = chain::genesis(&info.session);
         let info = Arc::new(intake.session(info));
         Self {
@@ -122,7 +127,7 @@ impl Ledger {
             key,
             state: State { info, row: None, n: 0, hash },
             open: OpenCalls::default(),
-            policies: HashMap::new(),
+            known: Known::default(),
             encoder: Encoder::default(),
             pending: Vec::new(),
             seqs: Vec::new(),
@@ -146,7 +151,7 @@ impl Ledger {
             self.take(item);
         }
         if taken.missing > 0 {
-            self.add(&Record::Gap(Gap {
+            self.add(Record::Gap(Gap {
                 unix_ms: clock::now().unix_ms,
                 missing: taken.missing,
                 why: "the queue was full".to_owned(),
@@ -156,7 +161,7 @@ impl Ledger {
 
     fn take(&mut self, item: Item) {
         match item {
-            Item::Records(records) => records.iter().for_each(|record| self.add(record)),
+            Item::Records(records) => records.into_iter().for_each(|record| self.add(record)),
             Item::Session(info) => self.pending.push(Entry::Session(Arc::new(self.intake.session(info)))),
             Item::Policy(policy, assignments) => {
                 self.pending.push(Entry::Policy(self.intake.policy(policy)));
@@ -166,8 +171,18 @@ impl Ledger {
     }
 
     /// Prepares a record. A completion joins its call where that is not yet written.
-    pub(super) fn add(&mut self, record: &Record) {
-        let mut event = self.intake.event(record);
+    pub(super) fn add(&mut self, record: Record) {
+        let event = self.intake.take(record);
+        self.push(event);
+    }
+
+    /// As [`Self::add`], for a record that may have to be given back.
+    pub(super) fn add_copy(&mut self, record: &Record) {
+        let event = self.intake.copy(record);
+        self.push(event);
+    }
+
+    fn push(&mut self, mut event: Event) {
         match (event.kind, event.number) {
             (Kind::Call, Some(number)) if event.completion.is_none() => {
                 self.open.insert(number, Spot::Pending(self.pending.len()));
@@ -185,7 +200,7 @@ impl Ledger {
             },
             (Kind::Call | Kind::Completion | Kind::Gap | Kind::Notice, _) => {}
         }
-        self.pending.push(Entry::Event(Box::new(event)));
+        self.pending.push(Entry::Event(event));
     }
 
     /// Forgets what was added after there were `length` entries.
@@ -209,7 +224,7 @@ impl Ledger {
         if let Err(error) = done {
             let _ = run(connection, "ROLLBACK");
             self.state = before;
-            self.policies.clear();
+            self.known = Known::default();
             return Err(error);
         }
         for (entry, seq) in self.pending.iter().zip(&self.seqs) {
@@ -223,8 +238,8 @@ impl Ledger {
     }
 
     fn append(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        let Self { state, policies, encoder, pending, seqs, .. } = self;
-        let mut appending = Appending::new(connection, state, policies, encoder)?;
+        let Self { state, known, encoder, pending, seqs, .. } = self;
+        let mut appending = Appending::new(connection, state, known, encoder)?;
         seqs.clear();
         for entry in pending.iter() {
             seqs.push(appending.entry(entry)?);
@@ -267,4 +282,21 @@ pub(super) fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 fn run(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
     connection.prepare_cached(sql)?.raw_execute().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_call_that_comes_after_a_later_one_can_be_completed_too() {
+        let mut open = OpenCalls::default();
+        for number in [7, 5, 6] {
+            open.insert(number, Spot::Stored(i64::try_from(number).unwrap()));
+        }
+        for number in [6, 7, 5] {
+            assert!(matches!(open.remove(number), Some(Spot::Stored(seq)) if seq.unsigned_abs() == number));
+            assert!(open.remove(number).is_none());
+        }
+    }
 }

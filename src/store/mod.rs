@@ -5,12 +5,14 @@
 //! rows away, and leaves a sealed account of them.
 //!
 //! Reading order: `migrations/0001.sql` (the tables and the view `audit`), [`Store`] (the two ways in), `queue` (what waits),
-//! `ledger` and `insert` (the transaction), `writer` (the thread), `chain` (the hashes), [`Reader`], [`prune()`].
+//! `intake` and `judgement` (from records to rows), `ledger` and `insert` (the transaction), `writer` (the thread), `chain`
+//! and `verify` (the hashes), [`Reader`], [`prune()`].
 
 mod chain;
 mod error;
 mod insert;
 mod intake;
+mod judgement;
 mod key;
 mod ledger;
 mod prune;
@@ -18,6 +20,7 @@ mod queue;
 mod reader;
 mod row;
 mod schema;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -32,11 +35,11 @@ use std::{fmt, thread};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub use chain::{ChainFault, Verification};
 pub use error::{NotNow, StoreError};
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
 pub use row::{AuditRow, JsonText};
+pub use verify::{ChainFault, Verification};
 
 use crate::clock;
 use crate::record::{Assignment, PolicySource, Record, SessionInfo};
@@ -184,7 +187,7 @@ impl Store {
         ledger.fill(&shared.queue, TAKEN_ALONG);
         let mark = ledger.pending();
         for record in records {
-            ledger.add(record);
+            ledger.add_copy(record);
         }
         let written = ledger.pending();
         if let Err(error) = ledger.commit(connection, &shared.queue) {

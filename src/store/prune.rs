@@ -13,7 +13,7 @@ use super::chain::{self, Hash};
 use super::insert::checkpoint;
 use super::intake::json;
 use super::key::Key;
-use super::{StoreError, key, schema};
+use super::{StoreError, key, schema, verify};
 use crate::settings::Durability;
 
 /// Rows in one transaction, so that writers are not kept out for long.
@@ -23,8 +23,7 @@ const BATCH: i64 = 2_000;
 const OLDEST: &str = "SELECT coalesce(s.session, ''), e.n, e.hash, e.seq FROM events AS e \
     LEFT JOIN sessions AS s ON s.id = e.session WHERE e.seq <= ?1 ORDER BY e.seq LIMIT ?2";
 /// The first event that is young enough. A completion is as old as its call.
-const FIRST_KEPT: &str =
-    "SELECT seq FROM events WHERE ts >= ?1 AND kind <> 'completion' ORDER BY seq LIMIT 1";
+const FIRST_KEPT: &str = "SELECT seq FROM events WHERE ts >= ?1 AND kind <> 2 ORDER BY seq LIMIT 1";
 /// The event of a `seq`.
 const ONE: &str = "SELECT coalesce(s.session, ''), e.n, e.hash, e.seq FROM events AS e \
     LEFT JOIN sessions AS s ON s.id = e.session WHERE e.seq = ?1 LIMIT ?2";
@@ -80,7 +79,7 @@ pub fn prune(path: &Path, what: &Prune) -> Result<Pruned, StoreError> {
     let mut pruning = Pruning {
         connection: &connection,
         key: key::read_or_make(path)?,
-        lasts: chain::prune_ends(&connection)?,
+        lasts: verify::prune_ends(&connection)?,
         rows: 0,
         upto: None,
     };

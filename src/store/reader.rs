@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, ToSql, named_params};
 
-use super::chain::{self, Verification};
 use super::row::{AuditRow, COLUMNS};
+use super::verify::{self, Verification};
 use super::{StoreError, key, schema};
 use crate::policy::Effect;
 use crate::record::{Outcome, PolicySource};
@@ -156,9 +156,9 @@ impl Reader {
     /// Gaps and notices after `after_seq`, oldest first.
     pub fn notices(&self, after_seq: i64) -> Result<Vec<NoticeRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT e.seq, e.ts, s.session, coalesce(e.method, e.kind), e.number, e.reason \
+            "SELECT e.seq, e.ts, s.session, coalesce(e.topic, 'gap'), e.number, e.note \
              FROM events AS e LEFT JOIN sessions AS s ON s.id = e.session \
-             WHERE e.seq > ?1 AND e.kind IN ('gap', 'notice') ORDER BY e.seq",
+             WHERE e.seq > ?1 AND e.kind IN (3, 4) ORDER BY e.seq",
         )?;
         let rows = statement.query_map([after_seq], |row| {
             Ok(NoticeRow {
@@ -200,7 +200,7 @@ impl Reader {
     pub fn verify(&self) -> Result<Verification, StoreError> {
         let key = key::beside(&self.path).exists().then(|| key::read_or_make(&self.path)).transpose()?;
         self.connection.execute_batch("BEGIN")?;
-        let found = chain::verify(&self.connection, key.as_ref());
+        let found = verify::verify(&self.connection, key.as_ref());
         self.connection.execute_batch("COMMIT")?;
         found
     }

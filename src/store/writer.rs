@@ -118,8 +118,8 @@ fn round(shared: &Shared, connection: &Connection) -> Round {
         drop(guard);
         return not_begun(shared, error);
     }
-    let urgent = shared.queue.take_urgent();
-    let done = commit(shared, ledger, connection, &urgent);
+    let mut urgent = shared.queue.take_urgent();
+    let done = commit(shared, ledger, connection, &mut urgent);
     // Who is answered may want the ledger at once.
     drop(guard);
     for one in urgent {
@@ -151,10 +151,12 @@ fn commit(
     shared: &Shared,
     ledger: &mut Ledger,
     connection: &Connection,
-    urgent: &[Urgent],
+    urgent: &mut [Urgent],
 ) -> Result<(), rusqlite::Error> {
     let mark = ledger.pending();
-    urgent.iter().flat_map(|one| &one.records).for_each(|record| ledger.add(record));
+    for record in urgent.iter_mut().flat_map(|one| std::mem::take(&mut one.records)) {
+        ledger.add(record);
+    }
     let written = ledger.pending();
     if let Err(error) = ledger.commit(connection, &shared.queue) {
         ledger.forget(mark);

@@ -57,30 +57,41 @@ CREATE TABLE assignments (
   hash      BLOB    NOT NULL
 ) STRICT;
 
--- kind: call | completion | gap | notice. A call has an even seq; a completion that came after its call was
--- committed has the next odd one. A gap keeps in `number` how many records are missing; a notice keeps its kind in
--- `method`; both keep their text in `reason`. What can be long comes last, so that the rest is on the row's own page.
+-- What was called and what was said of it: one row for each combination, however many calls share it. `hash` is that of
+-- the other columns, the policy by its revision.
+CREATE TABLE judgements (
+  id      INTEGER PRIMARY KEY,
+  hash    BLOB    NOT NULL UNIQUE,
+  method  TEXT    NOT NULL,
+  tool    TEXT    NOT NULL,
+  verdict TEXT,
+  mode    TEXT    NOT NULL,
+  outcome TEXT    NOT NULL,
+  rule    TEXT,
+  matched TEXT,
+  reason  TEXT,
+  policy  INTEGER REFERENCES policies (id)
+) STRICT;
+
+-- kind: 1 call | 2 completion | 3 gap | 4 notice. status: 1 ok | 2 tool_error | 3 rpc_error | 4 cancelled | 5 no_reply.
+-- A call has an even seq; a completion that came after its call was committed has the next odd one. A gap keeps in
+-- `number` how many records are missing; a notice keeps its kind in `topic`; both keep their text in `note`. What can be
+-- long comes last, so that the rest is on the row's own page.
 CREATE TABLE events (
   seq            INTEGER PRIMARY KEY,
-  kind           TEXT    NOT NULL,
+  kind           INTEGER NOT NULL,
   session        INTEGER NOT NULL REFERENCES sessions (id),
   ts             INTEGER NOT NULL,
   number         INTEGER,
-  method         TEXT,
-  tool           TEXT,
-  verdict        TEXT,
-  mode           TEXT,
-  outcome        TEXT,
-  rule           TEXT,
-  policy         INTEGER REFERENCES policies (id),
+  judgement      INTEGER REFERENCES judgements (id),
   eval_us        INTEGER,
-  status         TEXT,
+  status         INTEGER,
   latency_us     INTEGER,
   result_bytes   INTEGER,
   n              INTEGER NOT NULL,
   arguments_hash BLOB,
-  reason         TEXT,
-  matched        TEXT,
+  topic          TEXT,
+  note           TEXT,
   lost           TEXT,
   arguments      TEXT,
   hash           BLOB    NOT NULL
@@ -101,6 +112,8 @@ CREATE TRIGGER policies_stay BEFORE UPDATE ON policies BEGIN SELECT raise(ABORT,
 CREATE TRIGGER policies_kept BEFORE DELETE ON policies BEGIN SELECT raise(ABORT, 'policies is append-only'); END;
 CREATE TRIGGER loads_stay BEFORE UPDATE ON loads BEGIN SELECT raise(ABORT, 'loads is append-only'); END;
 CREATE TRIGGER loads_kept BEFORE DELETE ON loads BEGIN SELECT raise(ABORT, 'loads is append-only'); END;
+CREATE TRIGGER judgements_stay BEFORE UPDATE ON judgements BEGIN SELECT raise(ABORT, 'judgements is append-only'); END;
+CREATE TRIGGER judgements_kept BEFORE DELETE ON judgements BEGIN SELECT raise(ABORT, 'judgements is append-only'); END;
 CREATE TRIGGER checkpoints_stay BEFORE UPDATE ON checkpoints BEGIN SELECT raise(ABORT, 'checkpoints is append-only'); END;
 CREATE TRIGGER checkpoints_kept BEFORE DELETE ON checkpoints BEGIN SELECT raise(ABORT, 'checkpoints is append-only'); END;
 CREATE TRIGGER sessions_stay BEFORE UPDATE ON sessions BEGIN SELECT raise(ABORT, 'sessions is append-only'); END;
@@ -129,23 +142,26 @@ SELECT
   s.environment AS environment,
   s.client AS client,
   s.server AS server,
-  c.method AS method,
-  c.tool AS tool,
+  j.method AS method,
+  j.tool AS tool,
   c.arguments AS arguments,
-  c.verdict AS verdict,
-  c.mode AS mode,
-  c.outcome AS outcome,
-  c.rule AS rule,
-  CASE WHEN c.verdict IS NULL THEN NULL ELSE coalesce(c.matched, '[]') END AS matched,
-  c.reason AS reason,
+  j.verdict AS verdict,
+  j.mode AS mode,
+  j.outcome AS outcome,
+  j.rule AS rule,
+  CASE WHEN j.verdict IS NULL THEN NULL ELSE coalesce(j.matched, '[]') END AS matched,
+  j.reason AS reason,
   p.revision AS policy,
   s.session || '-' || c.number AS tool_call_id,
   c.eval_us AS eval_us,
-  coalesce(c.status, d.status) AS status,
+  CASE coalesce(c.status, d.status)
+    WHEN 1 THEN 'ok' WHEN 2 THEN 'tool_error' WHEN 3 THEN 'rpc_error' WHEN 4 THEN 'cancelled' WHEN 5 THEN 'no_reply'
+  END AS status,
   coalesce(c.latency_us, d.latency_us) AS latency_us,
   coalesce(c.result_bytes, d.result_bytes) AS result_bytes
 FROM events AS c
 LEFT JOIN sessions AS s ON s.id = c.session
-LEFT JOIN policies AS p ON p.id = c.policy
+LEFT JOIN judgements AS j ON j.id = c.judgement
+LEFT JOIN policies AS p ON p.id = j.policy
 LEFT JOIN events AS d ON d.seq = c.seq + 1
-WHERE c.kind = 'call';
+WHERE c.kind = 1;

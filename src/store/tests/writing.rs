@@ -1,0 +1,90 @@
+//! The two ways in, and what joins what.
+
+use super::*;
+
+#[test]
+fn what_is_queued_is_there_after_finish() {
+    let (_folder, path) = folder();
+    let store = Store::start(Options::new(path.clone()), info("s"));
+    store.queue((1..=100).map(|number| Record::Call(call(number))).collect());
+    finish(store);
+    assert_eq!(rows(&path).len(), 100);
+    assert_eq!(sound(&path).rows, 101);
+}
+
+#[test]
+fn a_completion_in_the_same_batch_joins_its_call() {
+    let (_folder, path) = folder();
+    let store = Store::start(Options::new(path.clone()), info("s"));
+    store.queue(vec![Record::Call(call(1)), Record::Call(call(2)), Record::Completion(completion(1))]);
+    finish(store);
+    assert_eq!(events(&path), 2);
+    let status: Vec<_> = rows(&path).into_iter().map(|row| row.status).collect();
+    assert_eq!(status, [Some("ok".to_owned()), None]);
+}
+
+#[test]
+fn a_later_completion_lies_beside_its_call() {
+    let (_folder, path) = folder();
+    let mut store = ready(&path, "s");
+    put(&mut store, one(1));
+    put(&mut store, one(2));
+    put(&mut store, vec![Record::Completion(completion(1))]);
+    put(&mut store, one(3));
+    finish(store);
+    let found: Vec<_> = rows(&path).into_iter().map(|row| (row.seq, row.status, row.latency_us)).collect();
+    assert_eq!(found, [(2, Some("ok".to_owned()), Some(250)), (4, None, None), (6, None, None)]);
+    assert_eq!(events(&path), 4);
+    sound(&path);
+}
+
+#[test]
+fn a_completion_that_completes_no_recorded_call_is_left_out() {
+    let (_folder, path) = folder();
+    let store = ready(&path, "s");
+    store.queue(one(1));
+    store.queue(vec![Record::Completion(completion(1)), Record::Completion(completion(1))]);
+    store.queue(vec![Record::Completion(completion(77))]);
+    finish(store);
+    assert_eq!(rows(&path).remove(0).status.as_deref(), Some("ok"));
+    assert_eq!(events(&path), 1);
+    sound(&path);
+}
+
+#[test]
+fn a_commit_takes_along_what_is_queued_before_it() {
+    let (_folder, path) = folder();
+    let mut store = ready(&path, "s");
+    store.queue(one(1));
+    put(&mut store, one(2));
+    let numbers: Vec<_> = rows(&path).into_iter().filter_map(|row| row.tool_call_id).collect();
+    assert_eq!(numbers, ["s-1", "s-2"]);
+    finish(store);
+}
+
+#[test]
+fn what_becomes_known_later_is_a_new_row_of_the_same_session() {
+    let (_folder, path) = folder();
+    let mut store = ready(&path, "s");
+    put(&mut store, one(1));
+    store.session(SessionInfo { client: Some("editor\u{7}".to_owned()), ..info("s") });
+    put(&mut store, one(2));
+    finish(store);
+    let clients: Vec<_> = rows(&path).into_iter().map(|row| row.client).collect();
+    assert_eq!(clients, [None, Some("editor\\u{7}".to_owned())]);
+    sound(&path);
+}
+
+#[test]
+fn a_session_known_before_its_first_record_is_one_row() {
+    let (_folder, path) = folder();
+    let mut store = ready(&path, "s");
+    store.session(SessionInfo { client: Some("editor".to_owned()), ..info("s") });
+    put(&mut store, one(1));
+    finish(store);
+    let count: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 1);
+}
