@@ -252,6 +252,16 @@ proptest! {
     }
 
     #[test]
+    fn arguments_that_were_read_before_come_out_the_same(
+        value in prop_oneof![any_value(PLANTED[1]), any_value("plain")],
+    ) {
+        let text = value.to_string();
+        for keep in [Keep::Full, Keep::Redacted, Keep::Keys, Keep::None] {
+            prop_assert_eq!(redactor().read_arguments(text.as_str().into(), keep), redactor().arguments(&text, keep));
+        }
+    }
+
+    #[test]
     fn arbitrary_text_never_breaks_it(text in ".{0,200}") {
         for keep in [Keep::Full, Keep::Redacted, Keep::Keys, Keep::None] {
             let redacted = redactor().arguments(&text, keep);

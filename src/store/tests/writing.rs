@@ -88,3 +88,59 @@ fn a_session_known_before_its_first_record_is_one_row() {
         .unwrap();
     assert_eq!(count, 1);
 }
+
+#[test]
+fn calls_that_are_judged_alike_share_what_is_said_of_them() {
+    let (_folder, path) = folder();
+    for session in ["s", "t"] {
+        let mut store = ready(&path, session);
+        put(&mut store, one(1));
+        let tool = "read_file".to_owned();
+        put(&mut store, vec![Record::Call(CallRecord { tool, ..call(2) }), Record::Call(call(3))]);
+        let reason = Some("another".into());
+        store.queue(vec![Record::Call(CallRecord { reason, ..call(4) }), Record::Call(call(5))]);
+        finish(store);
+    }
+    let said: Vec<_> = rows(&path).into_iter().map(|row| (row.tool.unwrap(), row.reason.unwrap())).collect();
+    let usual = ("delete_file".to_owned(), call(1).reason.unwrap().to_string());
+    let read = ("read_file".to_owned(), usual.1.clone());
+    let other = (usual.0.clone(), "another".to_owned());
+    let each = [&usual, &read, &usual, &other, &usual];
+    assert!(said.iter().eq(each.into_iter().chain(each)), "{said:?}");
+    let judgements: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM judgements", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(judgements, 3);
+    sound(&path);
+}
+
+#[test]
+fn more_judgements_than_are_remembered_are_all_kept() {
+    let (_folder, path) = folder();
+    let store = Store::start(Options::new(path.clone()), info("s"));
+    let tool = |number: u64| format!("tool-{}", number % 1_500);
+    store.queue(
+        (0..3_000)
+            .map(|number| Record::Call(CallRecord { tool: tool(number), ..call(number + 1) }))
+            .collect(),
+    );
+    finish(store);
+    let tools: Vec<_> = rows(&path).into_iter().filter_map(|row| row.tool).collect();
+    assert!(tools.into_iter().eq((0..3_000).map(tool)));
+    sound(&path);
+}
+
+#[test]
+fn a_row_tells_how_its_call_ended_in_words() {
+    let (_folder, path) = folder();
+    let store = Store::start(Options::new(path.clone()), info("s"));
+    let all = [Status::Ok, Status::ToolError, Status::RpcError, Status::Cancelled, Status::NoReply];
+    for (number, status) in (1..).zip(all) {
+        store.queue(one(number));
+        store.queue(vec![Record::Completion(Completion { status, ..completion(number) })]);
+    }
+    finish(store);
+    let words: Vec<_> = rows(&path).into_iter().filter_map(|row| row.status).collect();
+    assert_eq!(words, all.map(Status::as_str));
+}
