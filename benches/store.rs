@@ -14,7 +14,6 @@ fn call(number: u64) -> Record {
     Record::Call(CallRecord {
         unix_ms: 1_795_182_301_123,
         number,
-        tool_call_id: format!("0123456789-{number}"),
         method: "tools/call".to_owned(),
         tool: "write_file".to_owned(),
         arguments: Some(r#"{"path":"/home/me/app/src/main.rs","content":"fn main() {}","n":12345}"#.into()),

@@ -33,10 +33,8 @@ pub enum Record {
 pub struct CallRecord {
     /// When it was read, milliseconds since the Unix epoch.
     pub unix_ms: i64,
-    /// Number of the call in its session, from 1.
+    /// Number of the call in its session, from 1. With the session it is what answers call `toolCallId`.
     pub number: u64,
-    /// `{session}-{number}`: what answers call `toolCallId`.
-    pub tool_call_id: String,
     /// The method; empty for a malformed frame whose method cannot be told.
     pub method: String,
     /// The tool, prompt or URI, not cut.

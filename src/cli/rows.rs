@@ -137,7 +137,6 @@ mod tests {
         CallRecord {
             unix_ms: 1_769_860_800_000,
             number: 1,
-            tool_call_id: "0123456789-1".into(),
             method: "tools/call".into(),
             tool: "write_file".into(),
             arguments: Some(r#"{"path":"/etc/hosts"}"#.into()),

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::effect::{Outbox, Passing, SPOILED};
-use super::exchange::{Emit, Exchange, Judged, Origin, Subject};
+use super::exchange::{Emit, Exchange, Judged, Origin, Subject, call_id};
 use super::flight::{Asks, InFlight};
 use super::refusal::{Cause, Refusal, Shape};
 use super::session::Session;
@@ -274,7 +274,7 @@ impl Session {
 
     fn keep(&self, record: CallRecord, out: &mut Outbox) {
         out.commit_first |= self.is_gated() && self.is_enforced(&record);
-        if let Some(text) = announcement(&record) {
+        if let Some(text) = announcement(&record, &self.info.session) {
             out.say.push(text);
         }
         out.records.push(Record::Call(record));
@@ -345,7 +345,7 @@ fn spoil(line: Line<'_>, out: &mut Outbox) {
 }
 
 /// What people see on stderr of a call that did not pass silently.
-fn announcement(record: &CallRecord) -> Option<String> {
+fn announcement(record: &CallRecord, session: &str) -> Option<String> {
     let what = match record.outcome {
         Outcome::Blocked | Outcome::FailClosed => "blocked",
         Outcome::Warned => "warning",
@@ -361,5 +361,5 @@ fn announcement(record: &CallRecord) -> Option<String> {
     // A frame that cannot be read names nothing; its reason says what it is.
     let name = if name.is_empty() { String::new() } else { format!("{}: ", shown(name)) };
     let reason = record.reason.as_deref().unwrap_or_default();
-    Some(format!("{what}: {name}{reason} [ref {}]", record.tool_call_id))
+    Some(format!("{what}: {name}{reason} [ref {}]", call_id(session, record.number)))
 }

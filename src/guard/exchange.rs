@@ -154,18 +154,15 @@ impl<'a> Exchange<'a, Judged> {
 impl<'a> Exchange<'a, Settled> {
     /// The record and what leaves: the only exit.
     pub fn into_parts(self, moment: &Moment<'_>) -> (CallRecord, Emit<'a>) {
-        let tool_call_id = call_id(moment.session, self.origin.number);
         let emit = match (self.stage.refused, &self.origin.id) {
             (None, _) => Emit::Forward(self.origin.line),
-            (Some(Cause::Malformed(_)), _) | (Some(_), Some(_)) => {
-                Emit::Refuse(self.refusal(moment, &tool_call_id))
-            }
+            (Some(Cause::Malformed(_)), _) | (Some(_), Some(_)) => Emit::Refuse(self.refusal(moment)),
             (Some(_), None) => Emit::Withhold,
         };
-        (self.record(moment, tool_call_id), emit)
+        (self.record(moment), emit)
     }
 
-    fn refusal(&self, moment: &Moment<'_>, tool_call_id: &str) -> Vec<u8> {
+    fn refusal(&self, moment: &Moment<'_>) -> Vec<u8> {
         let Some(cause) = self.stage.refused else { return Vec::new() };
         let by = self.stage.judged.verdict.as_ref().map_or(By::Default, |verdict| verdict.acting.by);
         let reason = match cause {
@@ -182,7 +179,7 @@ impl<'a> Exchange<'a, Settled> {
             explanation: moment.policy.explanation(by),
             rule_id: Some(&rule_id),
             policy_id: Some(&moment.policy.revision),
-            tool_call_id: Some(tool_call_id),
+            tool_call_id: Some(&call_id(moment.session, self.origin.number)),
             mode: Mode::Enforce,
         }
         .frame(self.origin.id.as_deref(), self.shape(moment.block_response))
@@ -239,7 +236,7 @@ impl<'a> Exchange<'a, Settled> {
         }
     }
 
-    fn record(self, moment: &Moment<'_>, tool_call_id: String) -> CallRecord {
+    fn record(self, moment: &Moment<'_>) -> CallRecord {
         let reason = self.reason_of_record(moment);
         let Settled { judged, outcome, .. } = self.stage;
         let verdict = judged.verdict.as_ref();
@@ -253,7 +250,6 @@ impl<'a> Exchange<'a, Settled> {
         CallRecord {
             unix_ms: moment.now.unix_ms,
             number: self.origin.number,
-            tool_call_id,
             method,
             tool,
             arguments,

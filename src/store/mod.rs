@@ -69,13 +69,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// The usual settings for a file: redacted arguments, normal durability, 16 MiB of queue, and silence.
+    /// The usual settings for a file: redacted arguments, normal durability, 64 MiB of queue, and silence.
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
             arguments: KeepArguments::default(),
             durability: Durability::default(),
-            queue_bytes: 16 << 20,
+            queue_bytes: 64 << 20,
             on_trouble: Box::new(|_| {}),
         }
     }

@@ -127,7 +127,7 @@ impl Queue {
         if records.is_empty() {
             return Pushed::Taken;
         }
-        let bytes: usize = records.iter().map(size).sum();
+        let bytes: usize = records.iter().map(|record| self.weight(record)).sum();
         let mut inner = self.lock();
         if inner.bytes + bytes > self.limit {
             let first = inner.missing == 0;
@@ -198,7 +198,7 @@ impl Queue {
             let Some(item) = inner.items.pop_front() else { break };
             if let Item::Records(batch) = &item {
                 taken.loan.records += batch.len();
-                taken.loan.bytes += batch.iter().map(size).sum::<usize>();
+                taken.loan.bytes += batch.iter().map(|record| self.weight(record)).sum::<usize>();
             }
             taken.items.push(item);
         }
@@ -291,6 +291,12 @@ impl Queue {
         }
     }
 
+    /// What a record takes of the room. One with huge arguments takes a quarter at most: it is cut when it is written,
+    /// and must not be lost for its size.
+    fn weight(&self, record: &Record) -> usize {
+        size(record).min(self.limit / 4)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -318,7 +324,6 @@ fn size(record: &Record) -> usize {
                 let matched = call.matched.len() * size_of::<crate::record::MatchRecord>();
                 call.method.len()
                     + call.tool.len()
-                    + call.tool_call_id.len()
                     + call.arguments.as_deref().map_or(0, str::len)
                     + call.reason.as_deref().map_or(0, str::len)
                     + matched

@@ -51,7 +51,6 @@ fn call(number: u64) -> CallRecord {
     CallRecord {
         unix_ms: 1_795_182_301_123 + i64::try_from(number).unwrap(),
         number,
-        tool_call_id: format!("s-{number}"),
         method: "tools/call".to_owned(),
         tool: "delete_file".to_owned(),
         arguments: Some(r#"{"path":"/tmp/a","n":1}"#.into()),

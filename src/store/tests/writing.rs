@@ -13,6 +13,17 @@ fn what_is_queued_is_there_after_finish() {
 }
 
 #[test]
+fn a_call_with_arguments_larger_than_the_queue_is_cut_and_not_lost() {
+    let (_folder, path) = folder();
+    let store = Store::start(Options { queue_bytes: 4_096, ..Options::new(path.clone()) }, info("s"));
+    let large = format!(r#"{{"content":"{}"}}"#, "x".repeat(100_000));
+    store.queue(vec![Record::Call(CallRecord { arguments: Some(large.into()), ..call(1) })]);
+    finish(store);
+    let kept = rows(&path).remove(0).arguments.unwrap();
+    assert!(kept.as_str().starts_with(r#"{"content":"xxx"#) && kept.as_str().len() < 1_000);
+}
+
+#[test]
 fn a_completion_in_the_same_batch_joins_its_call() {
     let (_folder, path) = folder();
     let store = Store::start(Options::new(path.clone()), info("s"));
