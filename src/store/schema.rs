@@ -113,9 +113,10 @@ fn tune(connection: &Connection, durability: Durability) -> Result<(), StoreErro
 
 /// How many of [`MIGRATIONS`] the file has.
 fn known_version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+    // Tables first: another process may just be making them, and gives them and our id at once.
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (found, id) = (read("user_version")?, read("application_id")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 && id != APPLICATION_ID {
         return Err(StoreError::NotAStore { path: path.to_owned() });
     }
