@@ -14,6 +14,7 @@
 
 mod audit;
 mod commands;
+mod demo;
 mod ends;
 mod hostile_frames;
 mod life;
