@@ -91,8 +91,9 @@ fn try_open(path: &Path, durability: Durability) -> Result<Connection, StoreErro
     Ok(connection)
 }
 
-/// Bytes, as SQLite has it by default. Smaller pages make a commit smaller and splits more frequent.
-const PAGE_SIZE: u32 = 4096;
+/// Bytes. Twice SQLite's usual: a commit of many calls writes fewer pages (5 % less time with 64 in flight), one of a
+/// single call a larger one (2 µs more).
+const PAGE_SIZE: u32 = 8192;
 
 fn tune(connection: &Connection, durability: Durability) -> Result<(), StoreError> {
     connection.busy_timeout(Duration::ZERO)?;
