@@ -11,6 +11,7 @@ mod places;
 mod policy;
 mod rows;
 mod run;
+mod start;
 mod tail;
 
 use std::io;

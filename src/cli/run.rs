@@ -3,24 +3,20 @@
 //! Puts together what [`drive`] needs: the policy, the store, who is at work, the server. stdout is the protocol's.
 
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 
 use super::places::{self, Place};
+use super::start::Start;
 use super::{Exit, paint};
 use crate::clock::now;
 use crate::guard::{Opening, Session};
-use crate::policy::{Facts, FailMode};
-use crate::proxy::{
-    Ends, LocalLinks, Reloads, Run as Driven, Signals, Watched, Watching, assigned, drive, repository,
-    source, summary, user, watch,
-};
+use crate::policy::Facts;
+use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, repository, user};
 use crate::record::SessionInfo;
-use crate::settings::{Config, Environment, Server, read};
-use crate::store::{Options, Reader, Store};
+use crate::settings::{Config, Server};
 use crate::transport::child::{Program, Started};
 use crate::transport::stdio::{Inlet, Outlet};
 
@@ -51,19 +47,6 @@ pub(super) struct Run {
     /// The server's command and arguments [default: those of the policy file]
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<String>,
-}
-
-/// A policy at start, however it came.
-struct Start {
-    config: Arc<Config>,
-    /// The file that is watched.
-    path: Option<PathBuf>,
-    /// Its text, where it is what is in force.
-    text: Option<String>,
-    /// What it was read with, and what edits will be read with.
-    environment: Environment,
-    /// What becomes of calls where there is nothing to judge them by.
-    unguarded: Option<FailMode>,
 }
 
 impl Run {
@@ -247,94 +230,6 @@ fn facts(info: &SessionInfo) -> Facts {
         root: info.root.clone(),
         home: places::home().and_then(|home| home.into_os_string().into_string().ok()),
     }
-}
-
-impl Start {
-    fn load(place: &Place) -> anyhow::Result<Self> {
-        let Some(path) = place.file()? else {
-            let environment = places::environment(None);
-            let config = Arc::new(Config::builtin(&environment));
-            return Ok(Self {
-                config,
-                path: places::usual_config(),
-                text: None,
-                environment,
-                unguarded: None,
-            });
-        };
-        match places::File::read(path.clone()) {
-            Ok(file) => {
-                for note in &file.read.notes {
-                    paint::diagnostic(note, &file.path, &file.text);
-                }
-                Ok(Self {
-                    config: Arc::new(file.read.config),
-                    path: Some(path),
-                    text: Some(file.text),
-                    environment: file.environment,
-                    unguarded: None,
-                })
-            }
-            Err(error) => Self::without_file(path, error),
-        }
-    }
-
-    /// The file is missing, unreadable or wrong: the last good revision of that path, loudly; else, where the file
-    /// cannot be read at all, `FAIL_MODE`.
-    fn without_file(path: PathBuf, error: anyhow::Error) -> anyhow::Result<Self> {
-        let environment = places::environment(Some(&path));
-        if let Some(config) = last_good(&path, &environment) {
-            paint::say(&format!("{error:#}; the last good revision of it is in force: {}", summary(&config)));
-            let config = Arc::new(config);
-            return Ok(Self { config, path: Some(path), text: None, environment, unguarded: None });
-        }
-        if path.exists() && std::fs::read_to_string(&path).is_ok() {
-            return Err(error);
-        }
-        let unguarded = environment.fail_mode.unwrap_or(FailMode::Open);
-        paint::say(&format!(
-            "{error:#}; no earlier revision is known, so calls are not judged: fail_mode is {unguarded}"
-        ));
-        Ok(Self {
-            config: Arc::new(Config::builtin(&environment)),
-            path: Some(path),
-            text: None,
-            environment,
-            unguarded: Some(unguarded),
-        })
-    }
-
-    fn watch(&self, reloads: &Arc<Reloads>) -> anyhow::Result<Option<Watching>> {
-        let Some(path) = self.path.clone() else { return Ok(None) };
-        let (config, environment) = (Arc::clone(&self.config), self.environment.clone());
-        let watched = Watched { path, text: self.text.clone(), config, environment };
-        watch(watched, Arc::clone(reloads)).map(Some).context("cannot watch the policy file")
-    }
-
-    fn store(&self, info: &SessionInfo) -> anyhow::Result<Store> {
-        let audit = &self.config.settings.audit;
-        let options = Options {
-            arguments: audit.arguments,
-            durability: audit.durability,
-            on_trouble: Box::new(paint::say),
-            ..Options::new(places::store(&self.config)?)
-        };
-        let store = Store::start(options, info.clone());
-        let (path, text) =
-            (self.path.as_deref().unwrap_or(Path::new("")), self.text.as_deref().unwrap_or_default());
-        let unix_ms = info.unix_ms;
-        let mut source = source(&self.config, path, text, unix_ms);
-        source.path = source.path.filter(|_| self.text.is_some());
-        store.policy(source, assigned(None, &self.config, unix_ms, "start"));
-        Ok(store)
-    }
-}
-
-/// The last revision of `path` that took force, from the usual store: the file that would name another is missing.
-fn last_good(path: &Path, environment: &Environment) -> Option<Config> {
-    let reader = Reader::open(&places::default_store().ok()?).ok()?;
-    let last = reader.last_policy(&path.display().to_string()).ok()??;
-    read(&last.source, environment).ok().map(|read| read.config)
 }
 
 #[cfg(test)]
