@@ -69,6 +69,27 @@
 //! for no lock; where another process holds one, the batch goes to the writer and only this direction waits.
 //! Checkpoints, reloading and everything else that may take long live on threads of their own.
 //!
+//! # The decision in a few lines
+//!
+//! ```
+//! use callgate::call::{Reading, read_call};
+//! use callgate::policy::{Effect, Facts, NoLinks};
+//! use callgate::settings::{Environment, read};
+//! use callgate::wire::{self, Frame};
+//!
+//! let file = "version = 1\nmode = \"enforce\"\n[[rule]]\ntools = [\"delete_*\"]\naction = \"deny\"\n";
+//! let policy = read(file, &Environment::default()).expect("no fault in it").config.policy;
+//!
+//! let line = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"d\u0065lete_file"}}"#;
+//! let Ok(Frame::Message(message)) = wire::read(line) else { panic!("one message") };
+//! let Reading::Call(call) = read_call(&message) else { panic!("a call") };
+//!
+//! let stance = policy.stance(None, "files");
+//! let verdict = policy.evaluate(&stance, &call, &Facts::default(), &NoLinks).expect("not off");
+//! assert_eq!(verdict.effect, Effect::Deny);
+//! assert_eq!(policy.reason(verdict.by, verdict.mode, &call.name), "rule 1 (delete_file) in policy \"default\"");
+//! ```
+//!
 //! # Where to begin
 //!
 //! 1. [`call`], [`record`] and `policy/verdict.rs`: the three nouns.
