@@ -14,7 +14,7 @@ use callgate::store::NoticeRow;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::home::{Home, no_deleting, until};
+use crate::support::home::{Home, Told, no_deleting, until};
 use crate::support::process::{Line, McpClient, PATIENCE};
 
 /// What weakens has to wait this long, at least.
@@ -221,6 +221,14 @@ fn a_file_that_appears_after_the_start_takes_force() {
     let mut edited = Edited::begin(Home::new(), &[]);
     assert!(!edited.blocks());
     edited.tightened(|home| home.write_policy(&no_deleting("enforce")));
+}
+
+#[test]
+fn a_fail_mode_that_is_misspelt_starts_nothing() {
+    let home = Home::new();
+    let told = Told::of(&home.sidecar(&[], ["cat"]).env("FAIL_MODE", "clsoed").output().unwrap());
+    assert_eq!((told.code, told.out.as_str()), (Some(2), ""));
+    assert!(told.err.contains("$FAIL_MODE is none of `open`, `closed`, `error`"), "{}", told.err);
 }
 
 #[test]
