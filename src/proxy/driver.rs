@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::reload::{Reloads, Watching};
-use super::shutdown::{self, Quiet};
+use super::shutdown::{self, Quiet, SILENCE};
 use super::signals::{Hangups, Signals};
 use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
@@ -113,10 +113,14 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
 }
 
 impl Gate {
-    /// Client to server, until the client closes or nobody reads.
+    /// Client to server, until the client closes.
     pub async fn pump_client(&self, from: &mut Inlet) -> Ended {
         loop {
-            self.to_server.room().await;
+            tokio::select! {
+                biased;
+                () = self.to_server.room() => {}
+                () = self.abandoned(from) => return Ended::Client,
+            }
             let Ok(Some(chunk)) = from.read().await else { return Ended::Client };
             self.moved.set(self.moved.get() + 1);
             self.adopt();
@@ -127,6 +131,17 @@ impl Gate {
             }
             let outbox = self.session.borrow_mut().client_bytes(chunk, now());
             self.perform(outbox).await;
+        }
+    }
+
+    /// Resolves when the client has gone and nothing moves: a server that does not read would keep its end from us,
+    /// because that stands behind bytes for which there is no room.
+    async fn abandoned(&self, from: &Inlet) {
+        loop {
+            self.silence(SILENCE).await;
+            if from.is_hung_up() {
+                return;
+            }
         }
     }
 
