@@ -296,9 +296,11 @@ impl Session {
         let version = client
             .and_then(|client| text(client.member("version")?))
             .or_else(|| self.info.client_version.clone());
+        // Batches are for both ends to agree on: no message can claim the revision that has them.
         let protocol = message
             .meta
             .and_then(|meta| text(meta.member(mcp::META_PROTOCOL_VERSION)?))
+            .filter(|revision| revision != mcp::REVISION_BATCHES)
             .or_else(|| self.info.protocol.clone());
         if (&name, &version, &protocol) != (&self.info.client, &self.info.client_version, &self.info.protocol)
         {
