@@ -269,7 +269,11 @@ impl Session {
 
     /// Lets out what has not left yet. In a tee all of it has.
     fn pass_range(&self, frame: &[u8], ahead: usize, out: &mut Outbox) -> std::ops::Range<usize> {
-        if self.is_gated() { out.forward(frame.get(ahead..).unwrap_or_default()) } else { 0..0 }
+        if !self.is_gated() {
+            return 0..0;
+        }
+        out.begun |= ahead > 0;
+        out.forward(frame.get(ahead..).unwrap_or_default())
     }
 
     fn keep(&self, record: CallRecord, out: &mut Outbox) {
