@@ -8,9 +8,11 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use callgate::store::NoticeRow;
+use rustix::fs::{FileType, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -92,6 +94,35 @@ fn a_file_renamed_over_it_is_loaded_once() {
     edited.tightened(|home| home.replace_policy(&no_deleting("enforce")));
     edited.weakened(|home| home.replace_policy(&no_deleting("shadow")));
     edited.tightened(|home| home.replace_policy(&no_deleting("enforce")));
+}
+
+#[test]
+fn a_folder_in_which_something_happens_all_the_time_delays_no_reload() {
+    let mut edited = Edited::in_mode("shadow");
+    let beside = edited.home.policy().with_file_name("busy");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                fs::write(&beside, "x").unwrap();
+                // More often than the pause that ends a burst of events.
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        });
+        edited.tightened(|home| home.replace_policy(&no_deleting("enforce")));
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_named_pipe_in_place_of_the_file_does_not_end_the_watch() {
+    let mut edited = Edited::in_mode("enforce");
+    edited.refused("it is no file", |home| {
+        let beside = home.policy().with_extension("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &beside, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        fs::rename(beside, home.policy()).unwrap();
+    });
+    edited.tightened(|home| home.replace_policy(&(no_deleting("enforce") + "# again\n")));
 }
 
 #[test]
