@@ -4,17 +4,18 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::Exit;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places::Place;
 use super::run::{known_facts, session_id};
-use crate::call::Call;
+use crate::call::{Call, Reading, read_call};
 use crate::guard::Answer;
 use crate::policy::{Effect, Mode, Policy, Verdict};
 use crate::proxy::LocalLinks;
 use crate::settings::Config;
-use crate::wire::{Json, shown};
+use crate::wire::{Frame, Json, mcp, read, shown};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,14 +91,47 @@ pub(super) struct Question<'a> {
 impl Question<'_> {
     /// The policy's answer, for scripts and in words.
     pub fn ask(&self, config: &Config) -> anyhow::Result<(Answer, String)> {
-        let arguments = self.arguments.map(json).transpose()?;
+        let line = self.line()?;
+        let call = read_as_sent(&line)?;
         let facts = known_facts(config, self.agent, self.server);
         let stance = config.policy.stance(facts.agent.as_deref(), self.server);
-        let call = Call { method: self.method.into(), name: self.tool.into(), arguments };
         let verdict = config.policy.evaluate(&stance, &call, &facts, &LocalLinks);
         let answer = Answer::of(&config.policy, verdict.as_ref(), self.tool, session_id()?);
         let words = in_words(self.tool, self.server, &config.policy, verdict.as_ref(), &answer);
         Ok((answer, words))
+    }
+
+    /// The request that a client would send.
+    fn line(&self) -> anyhow::Result<String> {
+        let arguments = self.arguments.map(json).transpose()?.map(Json::text);
+        let (method, name) = (Value::from(self.method), Value::from(self.tool));
+        let params = match self.method {
+            mcp::TOOLS_CALL | mcp::PROMPTS_GET => match arguments {
+                Some(arguments) => format!(r#"{{"name":{name},"arguments":{arguments}}}"#),
+                None => format!(r#"{{"name":{name}}}"#),
+            },
+            mcp::RESOURCES_READ if arguments.is_none() => format!(r#"{{"uri":{name}}}"#),
+            mcp::RESOURCES_READ => {
+                return Err(Exit::Usage.because("a resource is read by its URI alone, without --arguments"));
+            }
+            _ => arguments.unwrap_or("{}").to_owned(),
+        };
+        Ok(format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{params}}}"#))
+    }
+}
+
+/// The call as `run` would read it, so that both judge the same.
+fn read_as_sent(line: &str) -> anyhow::Result<Call<'_>> {
+    let read = match read(line.as_bytes()) {
+        Ok(Frame::Message(message)) => read_call(&message),
+        Ok(Frame::Blank | Frame::Batch(_)) => Reading::Other,
+        Err(malformed) => Reading::Malformed(malformed),
+    };
+    match read {
+        Reading::Call(call) => Ok(call),
+        Reading::Malformed(malformed) => Err(Exit::Usage
+            .because(format!("a frame with this call is malformed: it {}", malformed.fault.describe()))),
+        Reading::Other => Err(Exit::Usage.because("requests with this method are not judged: they pass")),
     }
 }
 

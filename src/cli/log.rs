@@ -58,7 +58,7 @@ pub(super) struct StorePlace {
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// The tool: its name, or a glob
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub tool: Option<String>,
     /// The agent's key
     #[arg(long, value_name = "KEY")]
@@ -135,6 +135,10 @@ impl Log {
         }
         Ok(Exit::Done)
     }
+}
+
+fn glob(text: &str) -> Result<String, String> {
+    globset::Glob::new(text).map(|_| text.to_owned()).map_err(|error| error.kind().to_string())
 }
 
 fn effect(word: &str) -> Result<Effect, String> {

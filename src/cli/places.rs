@@ -51,7 +51,7 @@ impl Place {
     /// Faults of the file are printed, and end with exit code 3; a file that cannot be read with 2.
     pub fn config(&self) -> anyhow::Result<(Config, Option<File>)> {
         match self.file()? {
-            None => Ok((Config::builtin(&environment(None)), None)),
+            None => Ok((Config::builtin(&environment(None)?), None)),
             Some(path) => {
                 let file = File::read(path)?;
                 Ok((file.read.config.clone(), Some(file)))
@@ -75,7 +75,7 @@ impl File {
     pub fn read(path: PathBuf) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
-        let environment = environment(Some(&path));
+        let environment = environment(Some(&path))?;
         match read(&text, &environment) {
             Ok(read) => Ok(Self { path, text, environment, read }),
             Err(faults) => {
@@ -90,12 +90,20 @@ impl File {
 }
 
 /// What a policy file is read with: our own places, and the environment where it tightens.
-pub(super) fn environment(config: Option<&Path>) -> Environment {
-    Environment {
+///
+/// # Errors
+/// Where `FAIL_MODE` is no fail mode: who misspells "closed" must not get "open".
+pub(super) fn environment(config: Option<&Path>) -> anyhow::Result<Environment> {
+    let fail_mode = variable("FAIL_MODE").map(|word| {
+        FailMode::from_word(&word).ok_or_else(|| {
+            Exit::Usage.because("$FAIL_MODE is none of `open`, `closed`, `error`: correct it or unset it")
+        })
+    });
+    Ok(Environment {
         home: home().and_then(|home| home.into_os_string().into_string().ok()),
         protected: protected(config),
-        fail_mode: variable("FAIL_MODE").and_then(|word| FailMode::from_word(&word)),
-    }
+        fail_mode: fail_mode.transpose()?,
+    })
 }
 
 /// The audit store's default place.

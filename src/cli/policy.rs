@@ -88,7 +88,7 @@ impl Check {
         };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
-        let (exit, revision, diagnostics) = match read(&text, &places::environment(Some(&path))) {
+        let (exit, revision, diagnostics) = match read(&text, &places::environment(Some(&path))?) {
             Ok(read) => (Exit::Done, Some(read.config.policy.revision.to_string()), read.notes),
             Err(faults) => (Exit::Policy, None, faults),
         };

@@ -34,7 +34,7 @@ impl Start {
     /// The policy that `place` names, or what stands in for it.
     pub fn load(place: &Place) -> anyhow::Result<Self> {
         let Some(path) = place.file()? else {
-            let environment = places::environment(None);
+            let environment = places::environment(None)?;
             let config = Arc::new(Config::builtin(&environment));
             return Ok(Self {
                 config,
@@ -64,7 +64,7 @@ impl Start {
     /// The file is missing, unreadable or wrong: the last good revision of that path, loudly; else, where the file
     /// cannot be read at all, `FAIL_MODE`.
     fn without_file(path: PathBuf, error: anyhow::Error) -> anyhow::Result<Self> {
-        let environment = places::environment(Some(&path));
+        let environment = places::environment(Some(&path))?;
         if let Some(config) = last_good(&path, &environment) {
             paint::say(&format!("{error:#}; the last good revision of it is in force: {}", summary(&config)));
             let config = Arc::new(config);

@@ -269,7 +269,11 @@ impl Session {
 
     /// Lets out what has not left yet. In a tee all of it has.
     fn pass_range(&self, frame: &[u8], ahead: usize, out: &mut Outbox) -> std::ops::Range<usize> {
-        if self.is_gated() { out.forward(frame.get(ahead..).unwrap_or_default()) } else { 0..0 }
+        if !self.is_gated() {
+            return 0..0;
+        }
+        out.begun |= ahead > 0;
+        out.forward(frame.get(ahead..).unwrap_or_default())
     }
 
     fn keep(&self, record: CallRecord, out: &mut Outbox) {
@@ -296,9 +300,11 @@ impl Session {
         let version = client
             .and_then(|client| text(client.member("version")?))
             .or_else(|| self.info.client_version.clone());
+        // Batches are for both ends to agree on: no message can claim the revision that has them.
         let protocol = message
             .meta
             .and_then(|meta| text(meta.member(mcp::META_PROTOCOL_VERSION)?))
+            .filter(|revision| revision != mcp::REVISION_BATCHES)
             .or_else(|| self.info.protocol.clone());
         if (&name, &version, &protocol) != (&self.info.client, &self.info.client_version, &self.info.protocol)
         {

@@ -10,6 +10,10 @@ use crate::record::{Record, SessionInfo};
 /// What ends a line whose beginning had already left when the gate closed: no parser completes it.
 pub(super) const SPOILED: &[u8] = b"\0\n";
 
+/// What stands for the bytes of a line that was too long to keep, when the gate opens inside it: no parser reads what
+/// is left for another message.
+pub(super) const GAP: &[u8] = b"\0";
+
 /// The effects of one input.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -19,6 +23,8 @@ pub struct Outbox {
     pub records: Vec<Record>,
     /// Whole lines for the server.
     pub to_server: Vec<u8>,
+    /// Whether the first of them had begun to leave before the gate closed: these are the rest of it.
+    pub begun: bool,
     /// Whole lines for the client.
     pub to_client: Vec<u8>,
     /// Governed frames within `to_server`: those that `fail_mode` can still hold back.

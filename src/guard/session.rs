@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::effect::{Outbox, Passing, SPOILED};
+use super::effect::{GAP, Outbox, Passing, SPOILED};
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
@@ -133,7 +133,10 @@ impl Session {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
         };
-        let withheld = lines.withheld().to_vec();
+        let mut withheld = lines.withheld().to_vec();
+        if lines.has_gap() {
+            withheld.extend_from_slice(GAP);
+        }
         lines.mark_forwarded();
         Through::Tee(withheld)
     }
@@ -168,6 +171,9 @@ impl Session {
             }
             let Some(cause) = cause else { continue };
             kept.extend_from_slice(outbox.to_server.get(at..frame.bytes.start).unwrap_or_default());
+            if std::mem::take(&mut outbox.begun) && frame.bytes.start == 0 {
+                kept.extend_from_slice(SPOILED);
+            }
             at = at.max(frame.bytes.end);
             outbox.to_client.extend(self.recall(&frame, cause));
         }

@@ -4,7 +4,7 @@
 //! Invariant: what is opaque tightens: it matches a restrictive rule, never satisfies an allow rule, and
 //! never exempts through `unless`.
 
-use super::pointer::{Selected, select};
+use super::pointer::{Readers, Selected, select};
 use super::predicate::{Judge, Outcome, Value};
 use super::{
     Condition, Effect, Fact, Facts, Names, Pointer, Policy, Predicate, ResolvePath, Rule, Subject, Table,
@@ -76,18 +76,37 @@ fn condition_holds(condition: &Condition, polarity: Polarity, scene: &Scene<'_>)
     }
 }
 
+/// A name in other letters counts against a permission and never for one: where only `Path` is given, a server that
+/// reads names as they are spelled goes by what it does without `path`.
 fn arguments_hold(pointers: &[Pointer], tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> bool {
+    let holds_for = |readers| tally(pointers, tests, readers, polarity, scene).holds(tests, polarity);
+    holds_for(Readers::All) && (polarity == Polarity::Restrictive || holds_for(Readers::Exact))
+}
+
+fn tally(
+    pointers: &[Pointer],
+    tests: &[Predicate],
+    readers: Readers,
+    polarity: Polarity,
+    scene: &Scene<'_>,
+) -> Tally {
     let judge = Judge { polarity, scene };
     let mut tally = Tally::default();
     for pointer in pointers {
-        select(pointer, scene.call.arguments, scene.policy.max_judged, &mut |selected| match selected {
-            Selected::Value(json) => tally.count(judge.all(tests, &Value::Json(json))),
-            Selected::Leaf(json) => tally.count(judge.all(tests, &Value::Found(json))),
-            Selected::Name(name) => tally.count(judge.all(tests, &Value::Name(&name))),
-            Selected::Opaque => tally.count_opaque(),
-        });
+        select(
+            pointer,
+            scene.call.arguments,
+            readers,
+            scene.policy.max_judged,
+            &mut |selected| match selected {
+                Selected::Value(json) => tally.count(judge.all(tests, &Value::Json(json))),
+                Selected::Leaf(json) => tally.count(judge.all(tests, &Value::Found(json))),
+                Selected::Name(name) => tally.count(judge.all(tests, &Value::Name(&name))),
+                Selected::Opaque => tally.count_opaque(),
+            },
+        );
     }
-    tally.holds(tests, polarity)
+    tally
 }
 
 /// A fact with several values: a person in several groups is in each of them, so one that satisfies is enough

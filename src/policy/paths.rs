@@ -16,6 +16,8 @@ pub(super) use guess::{guess, is_file_uri};
 
 /// More `..` than this and the way through symbolic links is not followed.
 const MAX_STEPS_UP: usize = 64;
+/// Longer texts lead nowhere on any system we run on, and what a server would shorten first cannot be told. Bytes.
+const MAX_PATH: usize = 4096;
 
 /// Where a path of the arguments may lead: as it is written, and through symbolic links where that differs.
 pub(super) struct Places {
@@ -40,15 +42,21 @@ pub(super) enum Standing {
 impl Places {
     /// Every place that the text may lead to; `None` where that cannot be told.
     pub(super) fn of(text: &str, links: &dyn ResolvePath) -> Option<Self> {
-        let lexical = normalise(text)?;
+        if text.len() > MAX_PATH {
+            return None;
+        }
+        let spelled = lexical(text)?;
+        let composed = nfc(&spelled);
+        // Most file systems keep both spellings of one name apart, and a link may stand at either.
+        let other = matches!(composed, Cow::Owned(_)).then(|| links.resolve(&composed)).flatten();
         let mut candidates = Vec::new();
-        for real in [links.resolve(&lexical), walked(text, links)?].into_iter().flatten() {
+        for real in [links.resolve(&spelled), other, walked(text, links)?].into_iter().flatten() {
             let real = nfc(&real).into_owned();
-            if real != lexical && !candidates.contains(&real) {
+            if real != composed && !candidates.contains(&real) {
                 candidates.push(real);
             }
         }
-        candidates.push(lexical);
+        candidates.push(composed.into_owned());
         Some(Self { candidates })
     }
 
@@ -80,12 +88,16 @@ impl Places {
 
 /// An absolute POSIX path without `.`, `..`, `//` or a trailing `/`, in NFC; `None` where it cannot be placed.
 pub(super) fn normalise(text: &str) -> Option<String> {
+    lexical(&nfc(text))
+}
+
+/// The same in the spelling that it came in: what the file system is asked about.
+fn lexical(text: &str) -> Option<String> {
     if !is_plain(text) {
         return None;
     }
-    let text = nfc(text);
     let mut components: Vec<&str> = Vec::new();
-    for component in steps(&text) {
+    for component in steps(text) {
         if component == ".." {
             components.pop();
         } else if ends_strangely(component) {

@@ -32,13 +32,28 @@ pub(super) enum Selected<'v> {
 /// Receives what is selected.
 pub(super) type Sink<'s> = dyn FnMut(Selected<'_>) + 's;
 
+/// Who reads the arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Every server that there may be.
+    All,
+    /// Those that read names as they are spelled, as most do.
+    Exact,
+}
+
 /// Walks the arguments. Strings over `max_judged` bytes are not opened.
-pub(super) fn select(pointer: &Pointer, arguments: Option<Json<'_>>, max_judged: usize, sink: &mut Sink<'_>) {
+pub(super) fn select(
+    pointer: &Pointer,
+    arguments: Option<Json<'_>>,
+    readers: Readers,
+    max_judged: usize,
+    sink: &mut Sink<'_>,
+) {
     let Some(arguments) = arguments else { return };
     if pointer.segments.len() > MAX_STEPS {
         return sink(Selected::Opaque);
     }
-    let walk = Walk { segments: &pointer.segments, max_judged };
+    let walk = Walk { segments: &pointer.segments, readers, max_judged };
     walk.visit(Steps::at(0), arguments, 0, sink);
 }
 
@@ -88,6 +103,7 @@ impl Steps {
 /// The parts of the walk that do not change.
 struct Walk<'p> {
     segments: &'p [Segment],
+    readers: Readers,
     max_judged: usize,
 }
 
@@ -124,12 +140,15 @@ impl Walk<'_> {
 
     fn members(&self, steps: Steps, object: Json<'_>, nested: u8, sink: &mut Sink<'_>) {
         let open = self.open(steps);
-        let folds =
-            self.numbered().any(|(step, segment)| open.has(step) && matches!(segment, Segment::Key { .. }));
+        let folds = self.readers == Readers::All
+            && self
+                .numbered()
+                .any(|(step, segment)| open.has(step) && matches!(segment, Segment::Key { .. }));
         let searching = open.has(self.segments.len()) && !steps.has(self.segments.len());
         for (name, value) in object.members() {
             let folded = if folds { fold(&name) } else { Cow::Borrowed("") };
-            let next = self.next(open, |wanted, wanted_folded| *wanted == *name || *wanted_folded == *folded);
+            let next = self
+                .next(open, |wanted, wanted_folded| *wanted == *name || folds && *wanted_folded == *folded);
             if next != Steps::NONE {
                 self.visit(next, value, nested, sink);
             }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::reload::{Reloads, Watching};
-use super::shutdown::{self, Quiet};
+use super::shutdown::{self, Quiet, SILENCE};
 use super::signals::{Hangups, Signals};
 use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
@@ -111,7 +111,11 @@ impl Gate {
             Side::Server => &self.to_client,
         };
         loop {
-            to.room().await;
+            tokio::select! {
+                biased;
+                () = to.room() => {}
+                () = self.abandoned(inlet), if from == Side::Client => return from,
+            }
             // A host that no longer reads has gone; a server that no longer reads may still have something to say.
             if from == Side::Server && to.is_broken() {
                 return Side::Client;
@@ -126,6 +130,17 @@ impl Gate {
             }
             let outbox = self.session.borrow_mut().bytes(from, chunk, now());
             self.perform(outbox).await;
+        }
+    }
+
+    /// Resolves when the client has gone and nothing moves: a server that does not read would keep its end from us,
+    /// because that stands behind bytes for which there is no room.
+    async fn abandoned(&self, from: &Inlet) {
+        loop {
+            self.silence(SILENCE).await;
+            if from.is_hung_up() {
+                return;
+            }
         }
     }
 

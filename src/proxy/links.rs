@@ -4,6 +4,9 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::policy::ResolvePath;
 
+/// The kernel gives up after so many links as well (`path_resolution(7)`).
+const MOST_DANGLING: usize = 40;
+
 /// Follows symbolic links in the local file system.
 ///
 /// A path that does not exist yet (a file to be written) is resolved as far as it exists. What a link points to
@@ -13,33 +16,40 @@ pub struct LocalLinks;
 
 impl ResolvePath for LocalLinks {
     fn resolve(&self, path: &str) -> Option<String> {
-        let mut existing = PathBuf::from(path);
-        let mut missing = Vec::new();
-        let real = loop {
-            if let Ok(real) = existing.canonicalize() {
-                break real;
-            }
-            let last = existing.components().next_back()?;
-            // A dangling link leads somewhere all the same.
-            if let Ok(target) = existing.read_link() {
-                existing = existing.parent()?.join(target);
-                if missing.len() > 255 {
-                    return None;
-                }
-                missing.push(PathBuf::new());
-                continue;
-            }
-            let Component::Normal(name) = last else { return None };
-            missing.push(PathBuf::from(name));
-            existing = existing.parent().unwrap_or(Path::new("/")).to_path_buf();
-        };
-        let whole: PathBuf = missing
-            .iter()
-            .rev()
-            .filter(|part| !part.as_os_str().is_empty())
-            .fold(real, |at, part| at.join(part));
-        whole.into_os_string().into_string().ok().filter(|resolved| resolved != path)
+        let real = real(Path::new(path), 0)?;
+        // A name that is not UTF-8 still says below which folder it is.
+        let real = real.to_string_lossy();
+        (real != path).then(|| real.into_owned())
     }
+}
+
+/// Follows the part that exists and keeps the rest. It is looked for from the top down, so that a long path of
+/// which little exists costs little. `dangling` counts the links that were followed by hand.
+fn real(path: &Path, dangling: usize) -> Option<PathBuf> {
+    let ancestors: Vec<&Path> = path.ancestors().collect();
+    let exists = |at: &&Path| at.symlink_metadata().is_ok();
+    let existing = ancestors.into_iter().rev().take_while(exists).last()?;
+    let rest = path.strip_prefix(existing).ok()?;
+    match existing.canonicalize() {
+        Ok(real) => Some(below(real, rest)),
+        Err(_) if dangling == MOST_DANGLING => None,
+        // A dangling link leads somewhere all the same.
+        Err(_) => real(&below(existing.parent()?.join(existing.read_link().ok()?), rest), dangling + 1),
+    }
+}
+
+/// `rest` below `folder`. Nothing of it exists, so that no link can stand before a `..`.
+fn below(mut folder: PathBuf, rest: &Path) -> PathBuf {
+    for component in rest.components() {
+        match component {
+            Component::Normal(name) => folder.push(name),
+            Component::ParentDir => {
+                folder.pop();
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    folder
 }
 
 #[cfg(test)]
@@ -61,6 +71,28 @@ mod tests {
         assert_eq!(resolve("dangling"), at("nowhere"));
         assert_eq!(resolve("dangling/x"), at("nowhere/x"));
         assert_eq!(resolve("real/x"), None);
+    }
+
+    #[test]
+    fn a_way_up_from_what_does_not_exist_is_taken_by_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        symlink("gone/../else", root.join("link")).unwrap();
+        let resolved = LocalLinks.resolve(root.join("link/x").to_str().unwrap());
+        assert_eq!(resolved.as_deref(), root.join("else/x").to_str());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_link_to_a_name_that_is_not_unicode_does_not_stay_where_it_is() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let real = root.join(std::ffi::OsStr::from_bytes(b"out\xff"));
+        std::fs::create_dir(&real).unwrap();
+        symlink(real, root.join("link")).unwrap();
+        let resolved = LocalLinks.resolve(root.join("link/x").to_str().unwrap()).unwrap();
+        assert_eq!(resolved, root.join("out\u{fffd}/x").to_str().unwrap());
     }
 
     #[test]

@@ -27,6 +27,8 @@ const STILL: Duration = Duration::from_secs(1);
 const SETTLED: Duration = Duration::from_millis(400);
 /// A save is several events; they are looked at together.
 const BURST: Duration = Duration::from_millis(30);
+/// What goes on for longer in one folder is not a save of one file.
+const LONGEST_BURST: Duration = Duration::from_millis(300);
 /// How often the file is looked at all the same: not every file system tells, and watches can run out.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -166,7 +168,7 @@ impl Watch {
         let mut wait = Duration::ZERO;
         loop {
             match asked.recv_timeout(wait) {
-                Ok(()) => while asked.recv_timeout(BURST).is_ok() {},
+                Ok(()) => await_quiet(asked),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -190,7 +192,7 @@ impl Watch {
 
     /// Compares the file with what is in force; how long until it is worth another look.
     fn look(&mut self) -> Option<Duration> {
-        let text = std::fs::read_to_string(&self.watched.path).map_err(|error| error.to_string());
+        let text = text_of(&self.watched.path);
         // Where there was no file at start, there need be none now.
         if text.as_ref().ok() == self.watched.text.as_ref() {
             self.candidate = None;
@@ -242,6 +244,22 @@ impl Watch {
         let kept = summary(&self.watched.config);
         let text = format!("policy not reloaded, {kept} stays in force: {path}: {why}");
         self.reloads.put(Reload { loaded: None, text, unix_ms: now().unix_ms });
+    }
+}
+
+/// Waits for the end of a burst of events, but not for a folder in which something happens all the time.
+fn await_quiet(asked: &Receiver<()>) {
+    let began_us = now().steady_us;
+    let lasted = || Duration::from_micros(now().steady_us.saturating_sub(began_us));
+    while asked.recv_timeout(BURST).is_ok() && lasted() < LONGEST_BURST {}
+}
+
+/// The file's text. Whatever is no file is not opened: opening a named pipe would wait for a writer.
+fn text_of(path: &Path) -> Result<String, String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err("it is no file".into()),
+        Ok(_) => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

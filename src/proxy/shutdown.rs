@@ -19,7 +19,7 @@ use crate::transport::child::Child;
 use crate::transport::stdio::Inlet;
 
 /// Silence after which an end that was told to finish is taken to have finished.
-const SILENCE: Duration = Duration::from_secs(1);
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 /// The same for a server that has exited: something else may still hold its stdout.
 const SILENCE_OF_THE_DEAD: Duration = Duration::from_millis(100);
 /// A server that keeps talking after its client has gone is not listened to for longer.
@@ -67,12 +67,12 @@ pub(super) async fn live(
         () = asked.comes() => End::Client,
     };
     let began_us = now().steady_us;
-    let status = match end {
+    let (status, patience) = match end {
         End::Client => farewell(gate, from_server, child, asked).await,
-        End::Server => timeout(SILENCE, child.exited()).await.ok().flatten(),
+        End::Server => (timeout(SILENCE, child.exited()).await.ok().flatten(), SILENCE),
         End::Exited(status) => {
             last_words(gate, from_server).await;
-            status
+            (status, SILENCE)
         }
     };
     let told = child.end().await;
@@ -81,7 +81,7 @@ pub(super) async fn live(
     gate.perform(outbox).await;
     tokio::select! {
         () = gate.to_client.flushed() => {}
-        _ = gate.silence(SILENCE) => {}
+        _ = gate.silence(patience) => {}
     }
     let code = status.map_or(0, |status| status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1));
     let used = Duration::from_micros(now().steady_us.saturating_sub(began_us));
@@ -97,32 +97,37 @@ impl From<Side> for End {
     }
 }
 
-/// The host has gone: the server gets what is queued and the end of its stdin, and a while to finish.
+/// The host has gone: the server gets what is queued and the end of its stdin, and a while to finish. Its status if
+/// it did, and how much longer a silent host is waited for.
 async fn farewell(
     gate: &Gate,
     from_server: &mut Inlet,
     child: &mut Child,
     asked: &mut Asked,
-) -> Option<ExitStatus> {
+) -> (Option<ExitStatus>, Duration) {
     let outbox = gate.session.borrow_mut().client_gone(now());
     gate.perform(outbox).await;
-    let finish = async {
+    let close = async {
         gate.to_server.flushed().await;
         gate.to_server.close();
+    };
+    // A server that can say nothing more is told of the end all the same.
+    let finish = async {
+        tokio::join!(close, gate.pump(Side::Server, from_server));
         std::future::pending::<()>().await;
     };
-    let status = tokio::select! {
-        status = child.exited() => status,
-        _ = gate.pump(Side::Server, from_server) => timeout(SILENCE, child.exited()).await.ok().flatten(),
-        () = finish => None,
-        _ = gate.silence(SILENCE) => None,
-        () = sleep(LONGEST_FAREWELL) => None,
-        () = asked.comes() => None,
+    let (status, patience) = tokio::select! {
+        status = child.exited() => (status, SILENCE),
+        () = finish => (None, SILENCE),
+        // The host has been silent for as long.
+        _ = gate.silence(SILENCE) => (None, SILENCE_OF_THE_DEAD),
+        () = sleep(LONGEST_FAREWELL) => (None, SILENCE),
+        () = asked.comes() => (None, SILENCE_OF_THE_DEAD),
     };
     if status.is_some() {
         last_words(gate, from_server).await;
     }
-    status
+    (status, patience)
 }
 
 /// Bytes that an exited server has left in its pipe.

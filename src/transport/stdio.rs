@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -27,6 +28,11 @@ use super::kernel::polled;
 pub const CHUNK: usize = 64 * 1024;
 /// Bytes that wait for a slow reader before the other end is no longer read from.
 const MOST_QUEUED: usize = 4 * 1024 * 1024;
+/// How the kernel says that the writing end of a pipe, or the far end of a socket, is closed.
+#[cfg(target_os = "linux")]
+const CLOSED: PollFlags = PollFlags::HUP.union(PollFlags::RDHUP);
+#[cfg(not(target_os = "linux"))]
+const CLOSED: PollFlags = PollFlags::HUP;
 
 /// How a stream is read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +105,15 @@ impl Inlet {
             },
         };
         Ok(self.buffer.get(..length).filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// Whether the other end is closed, although bytes of it may still wait to be read. Of a file or a terminal
+    /// nobody knows.
+    pub fn is_hung_up(&self) -> bool {
+        match &self.source {
+            Source::Polled(fd, _) => events(fd.as_fd(), CLOSED).intersects(CLOSED),
+            Source::Thread(_) => false,
+        }
     }
 }
 
@@ -339,7 +354,14 @@ impl Sink {
 
 /// Asks the kernel, because writes elsewhere may have filled the stream since it was last called writable.
 fn can_write(fd: BorrowedFd<'_>) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
-    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    !events(fd, PollFlags::OUT).is_empty()
+}
+
+/// What is true of a stream now, of what is asked for and of its end.
+fn events(fd: BorrowedFd<'_>, asked: PollFlags) -> PollFlags {
+    let mut fds = [PollFd::new(&fd, asked)];
+    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) => fds.iter().fold(PollFlags::empty(), |all, fd| all | fd.revents()),
+        Err(_) => PollFlags::empty(),
+    }
 }

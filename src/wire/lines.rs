@@ -74,6 +74,11 @@ impl Lines {
         self.partial.get(self.ahead..).unwrap_or_default()
     }
 
+    /// Whether bytes of the unfinished line have neither been forwarded nor kept.
+    pub fn has_gap(&self) -> bool {
+        self.length > self.partial.len().max(self.ahead)
+    }
+
     /// Whether a part of an unfinished line has been forwarded: what is written now would stand inside it.
     pub fn is_ahead(&self) -> bool {
         self.ahead > 0

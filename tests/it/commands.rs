@@ -91,6 +91,25 @@ fn check_takes_arguments_as_strictly_as_a_frame() {
 }
 
 #[test]
+fn check_judges_what_run_would_judge() {
+    let rule = "[[rule]]\nid = \"r\"\nmethods = [\"resources/read\"]\naction = \"deny\"\n\
+                when = { \"/uri\" = { glob = \"file:*\" } }\n";
+    let home = Home::with_policy(&format!("version = 1\nmode = \"enforce\"\n{rule}"));
+    let told = home.run(&["check", "--method", "resources/read", "--tool", "file:///etc/passwd", "--json"]);
+    assert_eq!(told.json()["decision"], "deny", "{told:?}");
+    for (wrong, why) in [
+        (&["--tool", "t", "--arguments", "[1]"][..], "arguments that are not an object"),
+        (&["--tool", ""], "an empty name"),
+        (&["--tool", "t", "--method", "tools/list"], "not judged"),
+        (&["--tool", "t", "--method", "Tools/call"], "looks like a governed one"),
+    ] {
+        let told = home.run(&[&["check"], wrong].concat());
+        assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{wrong:?}");
+        assert!(told.err.contains(why), "{}", told.err);
+    }
+}
+
+#[test]
 fn check_for_people_says_what_is_and_what_would_be() {
     let told = Home::with_policy(&named("shadow")).run(&["check", "--tool", "delete_file"]);
     assert_eq!(
@@ -105,9 +124,15 @@ fn check_for_people_says_what_is_and_what_would_be() {
 #[test]
 fn wrong_command_lines_end_with_2_and_help_with_0() {
     let home = Home::new();
-    for wrong in
-        [&["check"][..], &["--no-such-flag"], &["check", "--tool", "x", "--colour"], &["nonsense"], &[]]
-    {
+    for wrong in [
+        &["check"][..],
+        &["--no-such-flag"],
+        &["check", "--tool", "x", "--colour"],
+        &["nonsense"],
+        &[],
+        &["log", "--tool", "["],
+        &["tail", "--tool", "["],
+    ] {
         let told = home.run(wrong);
         assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{wrong:?}");
         assert!(!told.err.is_empty());

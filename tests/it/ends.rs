@@ -100,6 +100,36 @@ fn a_host_that_no_longer_reads_is_a_host_that_has_gone() {
 }
 
 #[test]
+fn a_host_that_closes_behind_bytes_that_the_server_does_not_read_has_gone() {
+    for mode in ["shadow", "enforce"] {
+        let home = Home::with_policy(&no_deleting(mode));
+        let mut sidecar = home.sidecar(&[], ["sh", "-c", "echo $$ > child; exec tail -f /dev/null"]);
+        let (read, write) = std::io::pipe().unwrap();
+        let mut sidecar = sidecar.stdin(read).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let child = pid_in(&home.path("child"));
+        // As much as goes in until the sidecar stops reading, with the pipe still full when the host closes it.
+        rustix::io::ioctl_fionbio(&write, true).unwrap();
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"n\",\"params\":\"{}\"}}\n", "x".repeat(4_000));
+        let mut sent = 0;
+        let filled = until(PATIENCE, || {
+            let rest = &line.as_bytes()[sent % line.len()..];
+            match rustix::io::write(&write, rest) {
+                Ok(length) => sent += length,
+                Err(_) if sent > 4 << 20 => return Some(()),
+                Err(_) => {}
+            }
+            None
+        });
+        assert!(filled.is_some(), "{sent} bytes");
+        drop(write);
+        let ended = until(PATIENCE, || sidecar.try_wait().unwrap());
+        sidecar.kill().ok();
+        assert!(ended.is_some(), "{mode}: it waits for a server that does not read");
+        assert!(gone(&[child]));
+    }
+}
+
+#[test]
 fn what_a_dead_server_leaves_running_is_ended() {
     let home = Home::with_policy(&no_deleting("enforce"));
     let mut sidecar = home.before_shell("tail -f /dev/null & echo $! > child; exit 5");

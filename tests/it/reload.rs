@@ -8,13 +8,15 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use callgate::store::NoticeRow;
+use rustix::fs::{FileType, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::home::{Home, no_deleting, until};
+use crate::support::home::{Home, Told, no_deleting, until};
 use crate::support::process::{Line, McpClient, PATIENCE};
 
 /// What weakens has to wait this long, at least.
@@ -92,6 +94,35 @@ fn a_file_renamed_over_it_is_loaded_once() {
     edited.tightened(|home| home.replace_policy(&no_deleting("enforce")));
     edited.weakened(|home| home.replace_policy(&no_deleting("shadow")));
     edited.tightened(|home| home.replace_policy(&no_deleting("enforce")));
+}
+
+#[test]
+fn a_folder_in_which_something_happens_all_the_time_delays_no_reload() {
+    let mut edited = Edited::in_mode("shadow");
+    let beside = edited.home.policy().with_file_name("busy");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                fs::write(&beside, "x").unwrap();
+                // More often than the pause that ends a burst of events.
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        });
+        edited.tightened(|home| home.replace_policy(&no_deleting("enforce")));
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_named_pipe_in_place_of_the_file_does_not_end_the_watch() {
+    let mut edited = Edited::in_mode("enforce");
+    edited.refused("it is no file", |home| {
+        let beside = home.policy().with_extension("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &beside, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        fs::rename(beside, home.policy()).unwrap();
+    });
+    edited.tightened(|home| home.replace_policy(&(no_deleting("enforce") + "# again\n")));
 }
 
 #[test]
@@ -221,6 +252,14 @@ fn a_file_that_appears_after_the_start_takes_force() {
     let mut edited = Edited::begin(Home::new(), &[]);
     assert!(!edited.blocks());
     edited.tightened(|home| home.write_policy(&no_deleting("enforce")));
+}
+
+#[test]
+fn a_fail_mode_that_is_misspelt_starts_nothing() {
+    let home = Home::new();
+    let told = Told::of(&home.sidecar(&[], ["cat"]).env("FAIL_MODE", "clsoed").output().unwrap());
+    assert_eq!((told.code, told.out.as_str()), (Some(2), ""));
+    assert!(told.err.contains("$FAIL_MODE is none of `open`, `closed`, `error`"), "{}", told.err);
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! What a text would be if some server took it for a path.
 //!
 //! For searches through all arguments, where most texts are no paths at all and doubt about each would match
-//! everything. A guess is never proof: it can tighten, not loosen. Invariant: a guess is absolute and normal.
+//! everything. A guess is never proof: it can tighten, not loosen. Invariant: a guess is absolute, without `.` and
+//! `..`, and its names are spelled as they came.
 
 use std::borrow::Cow;
 
 use super::super::Facts;
-use super::normalise;
-
-/// Longer texts are no path on any system we run on. Bytes.
-const MAX_PATH: usize = 4096;
+use super::{MAX_PATH, lexical};
 
 /// The place that a text most likely means as a path: `~`, `$HOME`, `file:`, a drive, backslashes and encoded dots
 /// read as usual, a relative path taken from the root. `None` where it is no path or leads anywhere.
@@ -30,7 +28,7 @@ pub(in crate::policy) fn guess(text: &str, facts: &Facts) -> Option<String> {
         None if text.starts_with('/') => (None, text),
         None => (facts.root.as_deref(), text),
     };
-    normalise(&format!("{}/{}", start.unwrap_or_default(), tidied(rest)))
+    lexical(&format!("{}/{}", start.unwrap_or_default(), tidied(rest)))
 }
 
 /// Whether the text is a `file:` URI; the case of a scheme does not matter (RFC 3986, section 3.1).

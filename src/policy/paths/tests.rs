@@ -110,6 +110,28 @@ fn a_link_gives_a_second_place() {
 }
 
 #[test]
+fn a_link_with_a_decomposed_name_is_followed_under_the_name_it_has() {
+    let links = Links(BTreeMap::from([("/home/me/app/e\u{301}", "/etc")]));
+    let standings = stand("/home/me/app/e\u{301}/passwd", &root(), &facts(), &links).unwrap();
+    assert_eq!(standings, [Standing::Outside, Standing::Inside]);
+    // Some file systems take both spellings for one name.
+    let links = Links(BTreeMap::from([("/home/me/app/\u{e9}", "/etc")]));
+    let standings = stand("/home/me/app/e\u{301}/passwd", &root(), &facts(), &links).unwrap();
+    assert_eq!(standings, [Standing::Outside, Standing::Inside]);
+}
+
+#[test]
+fn a_path_that_is_longer_than_any_has_no_place_and_asks_the_file_system_nothing() {
+    struct Silent;
+    impl ResolvePath for Silent {
+        fn resolve(&self, _: &str) -> Option<String> {
+            unreachable!("asked about a path that no system has")
+        }
+    }
+    assert!(Places::of(&"/a".repeat(2_049), &Silent).is_none());
+}
+
+#[test]
 fn going_up_behind_a_link_gives_the_place_that_the_kernel_reaches() {
     let links = Links(BTreeMap::from([("/home/me/app/out", "/etc/deep")]));
     let places = Places::of("/home/me/app/out/../passwd", &links);

@@ -236,6 +236,24 @@ fn what_stands_in_the_way_is_opaque_and_never_absent() {
 }
 
 #[test]
+fn a_name_in_other_letters_can_veto_a_permission_and_not_give_one() {
+    let allowed = |arguments: &str| matches(when(Allow, "/path", vec![eq("ok")]), arguments);
+    assert!(allowed(r#"{"path":"ok"}"#));
+    assert!(allowed(r#"{"path":"ok","Path":"ok"}"#));
+    assert!(!allowed(r#"{"Path":"ok"}"#));
+    assert!(!allowed(r#"{"path":"ok","Path":"no"}"#));
+    let denied = |arguments: &str| {
+        let dry_run = vec![argument("/dry_run", vec![Predicate::Eq(Scalar::Bool(true))])];
+        matches(Rule { unless: Some(dry_run), ..rule(Deny) }, arguments)
+    };
+    assert!(!denied(r#"{"dry_run":true}"#));
+    assert!(denied(r#"{"Dry_Run":true}"#));
+    assert!(denied(r#"{"dry_run":true,"DRY_RUN":false}"#));
+    let given = |arguments: &str| matches(when(Allow, "/path", vec![Predicate::Exists(true)]), arguments);
+    assert!(given(r#"{"path":1}"#) && !given(r#"{"Path":1}"#));
+}
+
+#[test]
 fn strings_in_strings_are_opened_four_times_and_then_opaque() {
     let wrap = |depth: usize| {
         (0..depth).fold(r#"{"b":"hit"}"#.to_owned(), |text, _| {
