@@ -10,7 +10,7 @@ use super::Exit;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places::Place;
 use super::run::{known_facts, session_id};
-use crate::call::{Call, Reading, read_call};
+use crate::call::{Reading, read_call};
 use crate::guard::Answer;
 use crate::policy::{Effect, Mode, Policy, Verdict};
 use crate::proxy::LocalLinks;
@@ -92,12 +92,26 @@ impl Question<'_> {
     /// The policy's answer, for scripts and in words.
     pub fn ask(&self, config: &Config) -> anyhow::Result<(Answer, String)> {
         let line = self.line()?;
-        let call = read_as_sent(&line)?;
         let facts = known_facts(config, self.agent, self.server);
-        let stance = config.policy.stance(facts.agent.as_deref(), self.server);
-        let verdict = config.policy.evaluate(&stance, &call, &facts, &LocalLinks);
-        let answer = Answer::of(&config.policy, verdict.as_ref(), self.tool, session_id()?);
-        let words = in_words(self.tool, self.server, &config.policy, verdict.as_ref(), &answer);
+        let policy = &config.policy;
+        let stance = policy.stance(facts.agent.as_deref(), self.server);
+        // Read as `run` would read it, so that both judge the same.
+        let (verdict, answer) = match reading(&line) {
+            Reading::Call(call) => {
+                let verdict = policy.evaluate(&stance, &call, &facts, &LocalLinks);
+                let answer = Answer::of(policy, verdict.as_ref(), self.tool, session_id()?);
+                (verdict, answer)
+            }
+            Reading::Malformed(malformed) => {
+                let verdict = policy.malformed(&stance);
+                let answer = Answer::of_malformed(policy, verdict.as_ref(), malformed.fault, session_id()?);
+                (verdict, answer)
+            }
+            Reading::Other => {
+                return Err(Exit::Usage.because("requests with this method are not judged: they pass"));
+            }
+        };
+        let words = in_words(self.tool, self.server, policy, verdict.as_ref(), &answer);
         Ok((answer, words))
     }
 
@@ -120,18 +134,11 @@ impl Question<'_> {
     }
 }
 
-/// The call as `run` would read it, so that both judge the same.
-fn read_as_sent(line: &str) -> anyhow::Result<Call<'_>> {
-    let read = match read(line.as_bytes()) {
+fn reading(line: &str) -> Reading<'_> {
+    match read(line.as_bytes()) {
         Ok(Frame::Message(message)) => read_call(&message),
         Ok(Frame::Blank | Frame::Batch(_)) => Reading::Other,
         Err(malformed) => Reading::Malformed(malformed),
-    };
-    match read {
-        Reading::Call(call) => Ok(call),
-        Reading::Malformed(malformed) => Err(Exit::Usage
-            .because(format!("a frame with this call is malformed: it {}", malformed.fault.describe()))),
-        Reading::Other => Err(Exit::Usage.because("requests with this method are not judged: they pass")),
     }
 }
 

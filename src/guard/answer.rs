@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 
+use super::exchange::malformed_reason;
 use crate::policy::{Effect, Mode, Policy, Verdict};
+use crate::wire::Fault;
 
 /// What one call would meet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,6 +51,18 @@ impl Answer {
             verdict: Some(verdict.effect.as_str()),
             would_block: verdict.effect > Effect::Warn,
         }
+    }
+
+    /// The answer to a request that `run` would take for malformed.
+    pub fn of_malformed(
+        policy: &Policy,
+        verdict: Option<&Verdict>,
+        fault: Fault,
+        tool_call_id: String,
+    ) -> Self {
+        let answer = Self::of(policy, verdict, "", tool_call_id);
+        let Some(verdict) = verdict else { return answer };
+        Self { reason: malformed_reason(fault, verdict.mode), ..answer }
     }
 
     fn off() -> Self {

@@ -10,7 +10,7 @@ use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
 use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Verdict};
 use crate::record::{CallRecord, MatchRecord, Now, Outcome};
-use crate::wire::{Malformed, shown};
+use crate::wire::{Fault, Malformed, shown};
 
 /// The reason where no policy could be loaded at start.
 const NO_POLICY: &str = "no policy could be loaded";
@@ -204,14 +204,7 @@ impl<'a> Exchange<'a, Settled> {
 
     fn reason(&self, moment: &Moment<'_>, by: By, mode: Mode) -> String {
         match &self.subject {
-            Subject::Malformed(malformed) => {
-                let prefix = match mode {
-                    Mode::Shadow => "(shadow) ",
-                    Mode::Warn => "(warn) ",
-                    Mode::Off | Mode::Enforce => "",
-                };
-                format!("{prefix}malformed frame: it {}", malformed.fault.describe())
-            }
+            Subject::Malformed(malformed) => malformed_reason(malformed.fault, mode),
             Subject::Call(call) => moment.policy.reason(by, mode, &shown(&call.name)),
         }
     }
@@ -264,6 +257,16 @@ impl<'a> Exchange<'a, Settled> {
             completion: None,
         }
     }
+}
+
+/// The reason string of a frame that has no single meaning.
+pub(super) fn malformed_reason(fault: Fault, mode: Mode) -> String {
+    let prefix = match mode {
+        Mode::Shadow => "(shadow) ",
+        Mode::Warn => "(warn) ",
+        Mode::Off | Mode::Enforce => "",
+    };
+    format!("{prefix}malformed frame: it {}", fault.describe())
 }
 
 /// `{session}-{number}`: what answers call `toolCallId`.
