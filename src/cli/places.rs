@@ -149,6 +149,7 @@ fn folder(variable_name: &str, below_home: &str) -> Option<PathBuf> {
 const HOSTS: &[&str] = &[
     ".claude.json",
     ".claude/settings.json",
+    ".claude/settings.local.json",
     ".codeium/windsurf/mcp_config.json",
     ".codex/config.toml",
     ".config/Claude/claude_desktop_config.json",
@@ -159,8 +160,14 @@ const HOSTS: &[&str] = &[
     ".gemini/settings.json",
 ];
 /// The same, in a project.
-const PROJECT_HOSTS: &[&str] =
-    &[".mcp.json", ".cursor/mcp.json", ".vscode/mcp.json", ".claude/settings.json", ".gemini/settings.json"];
+const PROJECT_HOSTS: &[&str] = &[
+    ".mcp.json",
+    ".claude/settings.json",
+    ".claude/settings.local.json",
+    ".cursor/mcp.json",
+    ".gemini/settings.json",
+    ".vscode/mcp.json",
+];
 
 fn protected(config: Option<&Path>) -> Vec<String> {
     let own = [

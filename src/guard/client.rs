@@ -11,7 +11,7 @@ use super::refusal::{Cause, Refusal, Shape};
 use super::session::Session;
 use crate::call::{Reading, read_call};
 use crate::policy::Mode;
-use crate::record::{CallRecord, Completion, Now, Outcome, Record, Status};
+use crate::record::{CallRecord, Now, Outcome, Record, Status};
 use crate::wire::{Fault, Frame, Id, IdKey, Json, Line, Lines, Malformed, Message, mcp, read, shown};
 
 /// A short call: as many records as a chunk is likely to make get their room at once. Bytes.
@@ -324,15 +324,7 @@ impl Session {
         let Some(request) = id.and_then(Id::from_json).and_then(|id| self.flight.cancel(&id.key())) else {
             return;
         };
-        if let Some(number) = request.call {
-            let latency_us = now.steady_us.saturating_sub(request.since_us);
-            out.records.push(Record::Completion(Completion {
-                number,
-                status: Status::Cancelled,
-                latency_us,
-                result_bytes: 0,
-            }));
-        }
+        out.records.extend(request.completion(Status::Cancelled, now, 0));
     }
 }
 

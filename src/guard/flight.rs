@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::record::{Completion, Now, Record, Status};
 use crate::wire::IdKey;
 
 /// More requests in flight than any client has; beyond this the session refuses new ones.
@@ -20,6 +21,19 @@ pub struct InFlight {
     pub asks: Asks,
     /// Whether the client has cancelled it. The server may answer all the same.
     pub cancelled: bool,
+}
+
+impl InFlight {
+    /// How it ended, for the store; nothing where it is no recorded call or its end was recorded before.
+    pub fn completion(&self, status: Status, now: Now, length: usize) -> Option<Record> {
+        let number = self.call.filter(|_| !self.cancelled)?;
+        Some(Record::Completion(Completion {
+            number,
+            status,
+            latency_us: now.steady_us.saturating_sub(self.since_us),
+            result_bytes: u64::try_from(length).unwrap_or(u64::MAX),
+        }))
+    }
 }
 
 /// What the answer to a request tells beyond itself.

@@ -1,9 +1,9 @@
 //! What the server sends: tolerated, completed, and kept from answering what it was not asked.
 
 use super::effect::{Outbox, SPOILED};
-use super::flight::{Asks, InFlight};
+use super::flight::Asks;
 use super::session::{Session, notice};
-use crate::record::{Completion, NoticeKind, Now, Record, Status};
+use crate::record::{NoticeKind, Now, Status};
 use crate::wire::{Glance, GlanceKind, Json, Line, Lines, glance, glance_batch};
 
 /// How much of a line that is not JSON people get to see, bytes.
@@ -77,7 +77,7 @@ impl Session {
         if request.asks == Asks::Revision {
             self.negotiated(seen.result, out);
         }
-        complete(&request, status, length, now, out);
+        out.records.extend(request.completion(status, now, length));
         true
     }
 
@@ -95,7 +95,7 @@ impl Session {
             if let (Some(status), Some(id)) = (status(seen.kind), seen.id)
                 && let Some(request) = self.flight.land(&id.key())
             {
-                complete(&request, status, line.bytes.len(), now, out);
+                out.records.extend(request.completion(status, now, line.bytes.len()));
             }
         }
         true
@@ -149,14 +149,4 @@ fn status(kind: GlanceKind) -> Option<Status> {
         | GlanceKind::Batch
         | GlanceKind::Other => None,
     }
-}
-
-fn complete(request: &InFlight, status: Status, length: usize, now: Now, out: &mut Outbox) {
-    let Some(number) = request.call.filter(|_| !request.cancelled) else { return };
-    out.records.push(Record::Completion(Completion {
-        number,
-        status,
-        latency_us: now.steady_us.saturating_sub(request.since_us),
-        result_bytes: u64::try_from(length).unwrap_or(u64::MAX),
-    }));
 }

@@ -12,7 +12,7 @@ use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::policy::{By, Facts, FailMode, Mode, Policy, ResolvePath, Stance};
-use crate::record::{Completion, Notice, NoticeKind, Now, Outcome, Record, SessionInfo, Status};
+use crate::record::{Notice, NoticeKind, Now, Outcome, Record, SessionInfo, Status};
 use crate::wire::{Id, IdKey, Lines};
 
 /// Which end bytes come from.
@@ -198,15 +198,7 @@ impl Session {
         out.to_client.append(&mut self.held);
         for (id, request) in self.flight.drain() {
             let tool_call_id = request.call.map(|number| self.tool_call_id(number));
-            if let Some(number) = request.call.filter(|_| !request.cancelled) {
-                let latency_us = now.steady_us.saturating_sub(request.since_us);
-                out.records.push(Record::Completion(Completion {
-                    number,
-                    status: Status::NoReply,
-                    latency_us,
-                    result_bytes: 0,
-                }));
-            }
+            out.records.extend(request.completion(Status::NoReply, now, 0));
             if gated && !request.cancelled {
                 let refusal = Refusal {
                     cause: Cause::ServerExited,
