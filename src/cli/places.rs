@@ -73,8 +73,11 @@ impl Place {
 impl File {
     /// Reads and compiles the file.
     pub fn read(path: PathBuf) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(&path)
+        let bytes = std::fs::read(&path)
             .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Exit::Policy.because(format!("`{}` is not UTF-8, as TOML must be", path.display()))
+        })?;
         let environment = environment(Some(&path))?;
         match read(&text, &environment) {
             Ok(read) => Ok(Self { path, text, environment, read }),

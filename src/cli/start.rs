@@ -70,7 +70,7 @@ impl Start {
             let config = Arc::new(config);
             return Ok(Self { config, path: Some(path), text: None, environment, unguarded: None });
         }
-        if path.exists() && std::fs::read_to_string(&path).is_ok() {
+        if std::fs::read(&path).is_ok() {
             return Err(error);
         }
         let unguarded = environment.fail_mode.unwrap_or(FailMode::Open);

@@ -97,16 +97,25 @@ fn check_judges_what_run_would_judge() {
     let home = Home::with_policy(&format!("version = 1\nmode = \"enforce\"\n{rule}"));
     let told = home.run(&["check", "--method", "resources/read", "--tool", "file:///etc/passwd", "--json"]);
     assert_eq!(told.json()["decision"], "deny", "{told:?}");
-    for (wrong, why) in [
+    for (malformed, why) in [
         (&["--tool", "t", "--arguments", "[1]"][..], "arguments that are not an object"),
         (&["--tool", ""], "an empty name"),
-        (&["--tool", "t", "--method", "tools/list"], "not judged"),
         (&["--tool", "t", "--method", "Tools/call"], "looks like a governed one"),
     ] {
-        let told = home.run(&[&["check"], wrong].concat());
-        assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{wrong:?}");
-        assert!(told.err.contains(why), "{}", told.err);
+        let told = home.run(&[&["check", "--json"], malformed].concat());
+        assert_eq!(told.code, Some(0), "a refusal is an answer: {told:?}");
+        let answer = told.json();
+        assert_eq!(
+            (&answer["decision"], &answer["verdict"]),
+            (&json!("deny"), &json!("deny")),
+            "{malformed:?}"
+        );
+        let reason = answer["reason"].as_str().unwrap();
+        assert!(reason.starts_with("malformed frame: it ") && reason.contains(why), "{reason}");
     }
+    let told = home.run(&["check", "--tool", "t", "--method", "tools/list"]);
+    assert_eq!((told.code, told.out.as_str()), (Some(2), ""));
+    assert!(told.err.contains("not judged"), "{}", told.err);
 }
 
 #[test]
