@@ -52,7 +52,7 @@ use queue::{Claim, Item, Pushed, Queue, Urgent};
 const TAKEN_ALONG: usize = 256;
 
 /// After about how many pages the write-ahead log is copied into the file, idle or not: 16 MiB of it.
-const CHECKPOINT_EVERY: u32 = 2_000;
+const CHECKPOINT_EVERY: u32 = 4_000;
 
 /// How a store is opened.
 pub struct Options {

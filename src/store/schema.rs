@@ -91,9 +91,8 @@ fn try_open(path: &Path, durability: Durability) -> Result<Connection, StoreErro
     Ok(connection)
 }
 
-/// Bytes. Twice SQLite's usual: a commit of many calls writes fewer pages (5 % less time with 64 in flight), one of a
-/// single call a larger one (2 µs more).
-const PAGE_SIZE: u32 = 8192;
+/// Bytes, as SQLite has it by default. Larger pages save 5 % with 64 calls in flight and cost a single call 2 µs.
+const PAGE_SIZE: u32 = 4096;
 
 fn tune(connection: &Connection, durability: Durability) -> Result<(), StoreError> {
     connection.busy_timeout(Duration::ZERO)?;
