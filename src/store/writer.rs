@@ -78,7 +78,9 @@ fn open(shared: &Shared, session: SessionInfo) -> Option<Connection> {
 enum Round {
     /// Nothing to write.
     Empty,
-    /// All that was taken is in the file.
+    /// All that was taken is in the file, and that was as much as one transaction takes: there may be more.
+    Filled,
+    /// All that was taken is in the file, and that was all there was.
     Written,
     /// Others hold the lock.
     Busy,
@@ -90,9 +92,13 @@ fn write_all(shared: &Shared, connection: &Connection, failures: &mut u32) {
     loop {
         match round(shared, connection) {
             Round::Empty => return,
+            Round::Filled => well(shared, failures),
             Round::Written => {
-                *failures = 0;
-                shared.is_well();
+                well(shared, failures);
+                // What has come meanwhile gathers first: a commit for every few records would cost each of them more.
+                if shared.queue.closing_us().is_none() {
+                    return;
+                }
             }
             Round::Busy => thread::sleep(RETRY),
             Round::Failed(error) => {
@@ -107,6 +113,11 @@ fn write_all(shared: &Shared, connection: &Connection, failures: &mut u32) {
     }
 }
 
+fn well(shared: &Shared, failures: &mut u32) {
+    *failures = 0;
+    shared.is_well();
+}
+
 fn round(shared: &Shared, connection: &Connection) -> Round {
     let mut guard = shared.ledger();
     let Some(ledger) = guard.as_mut() else { return Round::Empty };
@@ -118,6 +129,7 @@ fn round(shared: &Shared, connection: &Connection) -> Round {
         drop(guard);
         return not_begun(shared, error);
     }
+    let filled = ledger.pending() >= BATCH;
     let mut urgent = shared.queue.take_urgent();
     let done = commit(shared, ledger, connection, &mut urgent);
     // Who is answered may want the ledger at once.
@@ -130,6 +142,7 @@ fn round(shared: &Shared, connection: &Connection) -> Round {
         let _ = one.done.send(answer);
     }
     match done {
+        Ok(()) if filled => Round::Filled,
         Ok(()) => Round::Written,
         Err(error) if is_busy(&error) => Round::Busy,
         Err(error) => Round::Failed(error),
