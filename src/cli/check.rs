@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Exit;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places::Place;
-use super::run::{known_facts, session_id};
+use super::run::{facts, session_info};
 use crate::call::{Reading, read_call};
 use crate::guard::Answer;
 use crate::policy::{Effect, Mode, Policy, Verdict};
@@ -92,19 +92,20 @@ impl Question<'_> {
     /// The policy's answer, for scripts and in words.
     pub fn ask(&self, config: &Config) -> anyhow::Result<(Answer, String)> {
         let line = self.line()?;
-        let facts = known_facts(config, self.agent, self.server);
+        let info = session_info(config, self.agent, self.server, std::env::current_dir().ok())?;
+        let facts = facts(&info);
         let policy = &config.policy;
         let stance = policy.stance(facts.agent.as_deref(), self.server);
         // Read as `run` would read it, so that both judge the same.
         let (verdict, answer) = match reading(&line) {
             Reading::Call(call) => {
                 let verdict = policy.evaluate(&stance, &call, &facts, &LocalLinks);
-                let answer = Answer::of(policy, verdict.as_ref(), self.tool, session_id()?);
+                let answer = Answer::of(policy, verdict.as_ref(), self.tool, info.session);
                 (verdict, answer)
             }
             Reading::Malformed(malformed) => {
                 let verdict = policy.malformed(&stance);
-                let answer = Answer::of_malformed(policy, verdict.as_ref(), malformed.fault, session_id()?);
+                let answer = Answer::of_malformed(policy, verdict.as_ref(), malformed.fault, info.session);
                 (verdict, answer)
             }
             Reading::Other => {

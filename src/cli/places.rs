@@ -102,11 +102,7 @@ pub(super) fn environment(config: Option<&Path>) -> anyhow::Result<Environment> 
             Exit::Usage.because("$FAIL_MODE is none of `open`, `closed`, `error`: correct it or unset it")
         })
     });
-    Ok(Environment {
-        home: home().and_then(|home| home.into_os_string().into_string().ok()),
-        protected: protected(config),
-        fail_mode: fail_mode.transpose()?,
-    })
+    Ok(Environment { home: home_text(), protected: protected(config), fail_mode: fail_mode.transpose()? })
 }
 
 /// The audit store's default place.
@@ -122,8 +118,13 @@ pub(super) fn store(config: &Config) -> anyhow::Result<PathBuf> {
 }
 
 /// `~`
-pub(super) fn home() -> Option<PathBuf> {
+fn home() -> Option<PathBuf> {
     std::env::home_dir().filter(|home| home.is_absolute())
+}
+
+/// `~` as rules and facts have it.
+pub(super) fn home_text() -> Option<String> {
+    home().and_then(|home| home.into_os_string().into_string().ok())
 }
 
 /// A variable that is set to something.

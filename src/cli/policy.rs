@@ -129,7 +129,7 @@ fn facts(config: &Config) -> Facts {
         groups: identity.groups,
         environment: identity.environment,
         root: identity.root,
-        home: places::home().and_then(|home| home.into_os_string().into_string().ok()),
+        home: places::home_text(),
         ..Facts::default()
     }
 }

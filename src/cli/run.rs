@@ -3,6 +3,7 @@
 //! Puts together what [`drive`] needs: the policy, the store, who is at work, the server. stdout is the protocol's.
 
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -128,30 +129,39 @@ impl Run {
     }
 
     fn info(&self, config: &Config, server: &str, program: &Program) -> anyhow::Result<SessionInfo> {
-        let identity = &config.settings.identity;
-        let folder = std::env::current_dir().ok();
-        let folder = match (&program.cwd, folder) {
+        let folder = match (&program.cwd, std::env::current_dir().ok()) {
             (Some(cwd), Some(folder)) => Some(folder.join(cwd)),
             (cwd, folder) => cwd.clone().or(folder),
         };
-        let user = user();
-        Ok(SessionInfo {
-            session: session_id()?,
-            unix_ms: now().unix_ms,
-            agent: self.agent.clone().or_else(|| identity.agent.clone()),
-            user: Some(user.name),
-            uid: Some(user.uid),
-            groups: identity.groups.clone(),
-            repo: folder.as_deref().and_then(repository),
-            environment: identity.environment.clone(),
-            client: None,
-            client_version: None,
-            server: server.to_owned(),
-            protocol: None,
-            pid: std::process::id(),
-            root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
-        })
+        session_info(config, self.agent.as_deref(), server, folder)
     }
+}
+
+/// Who is at work in front of a server that works in `folder`; also for questions about calls that nobody makes.
+pub(super) fn session_info(
+    config: &Config,
+    agent: Option<&str>,
+    server: &str,
+    folder: Option<PathBuf>,
+) -> anyhow::Result<SessionInfo> {
+    let identity = &config.settings.identity;
+    let user = user();
+    Ok(SessionInfo {
+        session: session_id()?,
+        unix_ms: now().unix_ms,
+        agent: agent.map(str::to_owned).or_else(|| identity.agent.clone()),
+        user: Some(user.name),
+        uid: Some(user.uid),
+        groups: identity.groups.clone(),
+        repo: folder.as_deref().and_then(repository),
+        environment: identity.environment.clone(),
+        client: None,
+        client_version: None,
+        server: server.to_owned(),
+        protocol: None,
+        pid: std::process::id(),
+        root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
+    })
 }
 
 /// 50 random bits in Crockford's base 32: enough to tell sessions apart, short enough to read out.
@@ -201,24 +211,8 @@ async fn drive_session(
     Ok(drive(Driven { session, store, reloads, watching, signals, say: paint::say }, ends).await)
 }
 
-/// What is known without a session: for questions about calls that nobody makes.
-pub(super) fn known_facts(config: &Config, agent: Option<&str>, server: &str) -> Facts {
-    let identity = &config.settings.identity;
-    let folder = std::env::current_dir().ok();
-    Facts {
-        agent: agent.map(str::to_owned).or_else(|| identity.agent.clone()),
-        user: Some(user().name),
-        groups: identity.groups.clone(),
-        repo: folder.as_deref().and_then(repository),
-        client: None,
-        environment: identity.environment.clone(),
-        server: Some(server.to_owned()),
-        root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
-        home: places::home().and_then(|home| home.into_os_string().into_string().ok()),
-    }
-}
-
-fn facts(info: &SessionInfo) -> Facts {
+/// What the policy may know of them.
+pub(super) fn facts(info: &SessionInfo) -> Facts {
     Facts {
         agent: info.agent.clone(),
         user: info.user.clone(),
@@ -228,7 +222,7 @@ fn facts(info: &SessionInfo) -> Facts {
         environment: info.environment.clone(),
         server: Some(info.server.clone()),
         root: info.root.clone(),
-        home: places::home().and_then(|home| home.into_os_string().into_string().ok()),
+        home: places::home_text(),
     }
 }
 

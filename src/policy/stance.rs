@@ -33,11 +33,6 @@ impl Stance {
         self.strictest == Mode::Enforce
     }
 
-    /// Whether a call can lead to a warning here.
-    pub fn can_warn(&self) -> bool {
-        self.strictest >= Mode::Warn
-    }
-
     /// The server that it was made for.
     pub fn server(&self) -> &str {
         &self.server

@@ -20,8 +20,6 @@ pub const TOOLS_LIST: &str = "tools/list";
 pub const PING: &str = "ping";
 /// Takes a request back.
 pub const CANCELLED: &str = "notifications/cancelled";
-/// Tells how far a request is.
-pub const PROGRESS: &str = "notifications/progress";
 
 /// Requests that the policy judges.
 pub const GOVERNED: &[&str] = &[TOOLS_CALL, RESOURCES_READ, PROMPTS_GET, TASKS_UPDATE];
