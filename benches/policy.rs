@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use callgate::call::Call;
-use callgate::policy::{Facts, Keep, NoLinks, Policy, Redactor};
+use callgate::policy::{Facts, Keep, Policy, Redactor, World};
 use callgate::settings::{self, Environment};
 use callgate::wire::Json;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -57,7 +57,7 @@ fn judging(criterion: &mut Criterion) {
             arguments: Json::from_text(ARGUMENTS),
         };
         criterion.bench_function(&format!("evaluate, {rules} rules"), |bencher| {
-            bencher.iter(|| policy.evaluate(&stance, black_box(&call), &facts, &NoLinks));
+            bencher.iter(|| policy.evaluate(&stance, black_box(&call), World::of(&facts)));
         });
     }
 }
@@ -81,7 +81,7 @@ fn small(criterion: &mut Criterion) {
         let call =
             Call { method: "tools/call".into(), name: "echo".into(), arguments: Json::from_text(ECHO) };
         criterion.bench_function(&format!("evaluate an echo, {name}"), |bencher| {
-            bencher.iter(|| policy.evaluate(&stance, black_box(&call), &facts, &NoLinks));
+            bencher.iter(|| policy.evaluate(&stance, black_box(&call), World::of(&facts)));
         });
     }
 }

@@ -73,7 +73,7 @@
 //!
 //! ```
 //! use callgate::call::{Reading, read_call};
-//! use callgate::policy::{Effect, Facts, NoLinks};
+//! use callgate::policy::{Effect, Facts, World};
 //! use callgate::settings::{Environment, read};
 //! use callgate::wire::{self, Frame};
 //!
@@ -85,7 +85,7 @@
 //! let Reading::Call(call) = read_call(&message) else { panic!("a call") };
 //!
 //! let stance = policy.stance(None, "files");
-//! let verdict = policy.evaluate(&stance, &call, &Facts::default(), &NoLinks).expect("not off");
+//! let verdict = policy.evaluate(&stance, &call, World::of(&Facts::default())).expect("not off");
 //! assert_eq!(verdict.effect, Effect::Deny);
 //! assert_eq!(policy.reason(verdict.by, verdict.mode, &call.name), "rule 1 (delete_file) in policy \"default\"");
 //! ```

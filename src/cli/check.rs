@@ -11,8 +11,9 @@ use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places::Place;
 use super::run::{facts, session_info};
 use crate::call::{Reading, read_call};
+use crate::clock;
 use crate::guard::Answer;
-use crate::policy::{Effect, Mode, Policy, Verdict};
+use crate::policy::{Effect, Mode, Policy, Verdict, World};
 use crate::proxy::LocalLinks;
 use crate::settings::Config;
 use crate::wire::{Frame, Json, mcp, read, shown};
@@ -96,10 +97,11 @@ impl Question<'_> {
         let facts = facts(&info);
         let policy = &config.policy;
         let stance = policy.stance(facts.agent.as_deref(), self.server);
+        let world = World::of(&facts).with_links(&LocalLinks).at(clock::now().unix_ms);
         // Read as `run` would read it, so that both judge the same.
         let (verdict, answer) = match reading(&line) {
             Reading::Call(call) => {
-                let verdict = policy.evaluate(&stance, &call, &facts, &LocalLinks);
+                let verdict = policy.evaluate(&stance, &call, world);
                 let answer = Answer::of(policy, verdict.as_ref(), self.tool, info.session);
                 (verdict, answer)
             }

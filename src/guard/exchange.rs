@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
-use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Verdict};
+use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Verdict, World};
 use crate::record::{CallRecord, MatchRecord, Now, Outcome};
 use crate::wire::{Fault, Malformed, shown};
 
@@ -36,6 +36,12 @@ pub(super) struct Moment<'a> {
     pub session: &'a str,
     pub now: Now,
     pub steady_us: fn() -> u64,
+}
+
+impl<'a> Moment<'a> {
+    fn world(&self) -> World<'a> {
+        World::of(self.facts).with_links(self.links).at(self.now.unix_ms)
+    }
 }
 
 /// A governed frame, or one that cannot be read.
@@ -99,7 +105,7 @@ impl<'a> Exchange<'a, Called> {
         let before = (moment.steady_us)();
         let verdict = match &self.subject {
             _ if moment.unguarded.is_some() => None,
-            Subject::Call(call) => moment.policy.evaluate(moment.stance, call, moment.facts, moment.links),
+            Subject::Call(call) => moment.policy.evaluate(moment.stance, call, moment.world()),
             Subject::Malformed(_) => moment.policy.malformed(moment.stance),
         };
         let eval_us = (moment.steady_us)().saturating_sub(before);

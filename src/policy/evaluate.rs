@@ -10,7 +10,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use super::facts::Remembered;
 use super::matcher::{Scene, rule_matches};
 use super::self_protection::reaches_protected;
-use super::{Acting, By, Effect, Facts, Match, Mode, Policy, ResolvePath, Stance, Verdict};
+use super::{Acting, By, Effect, Match, Mode, Policy, Stance, Verdict, World};
 use crate::call::Call;
 
 /// Methods that `default` covers whatever it says.
@@ -20,19 +20,13 @@ impl Policy {
     /// What the policy says of a call, and what of it takes force; `None` under off.
     ///
     /// `stance` must come from this policy.
-    pub fn evaluate(
-        &self,
-        stance: &Stance,
-        call: &Call<'_>,
-        facts: &Facts,
-        links: &dyn ResolvePath,
-    ) -> Option<Verdict> {
+    pub fn evaluate(&self, stance: &Stance, call: &Call<'_>, world: World<'_>) -> Option<Verdict> {
         if stance.is_off() {
             return None;
         }
         let name = nfc(&call.name);
-        let links = Remembered::new(links);
-        let scene = Scene { call, name: &name, facts, links: &links, policy: self };
+        let links = Remembered::new(world.links);
+        let scene = Scene { call, name: &name, world: world.with_links(&links), policy: self };
         let mut found = Found { default: self.default_for(call), base: stance.base, matches: Vec::new() };
         if self.self_protection && call.method == COVERED[0] && reaches_protected(&scene) {
             found.push(By::SelfProtection, Effect::Deny, stance.base);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Example, Fact, Facts, Mode, Names, NoLinks, Policy, ToolMetadata, Verdict};
+use super::{Example, Fact, Facts, Mode, Names, Policy, ToolMetadata, Verdict, World};
 use crate::call::Call;
 use crate::wire::Json;
 
@@ -60,7 +60,7 @@ fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> 
     let said = said_of_tools(policy, &example.facts);
     let policy = said.as_ref().unwrap_or(policy);
     let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
-    policy.evaluate(&stance, &call, &facts, &NoLinks)
+    policy.evaluate(&stance, &call, World::of(&facts))
 }
 
 fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {

@@ -6,9 +6,7 @@
 
 use super::pointer::{Readers, Selected, select};
 use super::predicate::{Judge, Outcome, Value};
-use super::{
-    Condition, Effect, Fact, Facts, Names, Pointer, Policy, Predicate, ResolvePath, Rule, Subject, Table,
-};
+use super::{Condition, Effect, Fact, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World};
 use crate::call::Call;
 
 /// All that a rule can look at.
@@ -17,10 +15,8 @@ pub(super) struct Scene<'a> {
     pub(super) call: &'a Call<'a>,
     /// Its name in NFC.
     pub(super) name: &'a str,
-    /// Who calls.
-    pub(super) facts: &'a Facts,
-    /// Where paths lead.
-    pub(super) links: &'a dyn ResolvePath,
+    /// Under which circumstances.
+    pub(super) world: World<'a>,
     /// What is judged by.
     pub(super) policy: &'a Policy,
 }
@@ -125,7 +121,7 @@ fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene
 }
 
 fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
-    let facts = scene.facts;
+    let facts = scene.world.facts;
     let one = |value: &'a Option<String>| value.as_deref().into_iter().collect();
     let metadata = || scene.policy.tools.iter().filter(|tool| tool.tools.contains(scene.name));
     match fact {

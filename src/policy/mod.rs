@@ -22,6 +22,7 @@ mod stance;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod world;
 
 pub use change::{Change, assignments, weakens};
 pub use compile::revision;
@@ -36,3 +37,4 @@ pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
 pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
+pub use world::World;

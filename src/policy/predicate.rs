@@ -163,7 +163,7 @@ impl Judge<'_> {
 
     /// A find that is no plain path, read as the path that a server might take it for.
     fn guessed(self, predicate: &Predicate, value: &Value<'_>, text: &str) -> Outcome {
-        let Some(place) = guess(text, self.scene.facts) else {
+        let Some(place) = guess(text, self.scene.world.facts) else {
             // What begins like a path and cannot be guessed leads anywhere.
             return if text.starts_with('/') { Outcome::Opaque } else { Outcome::Not };
         };
@@ -174,18 +174,18 @@ impl Judge<'_> {
     }
 
     fn stands(self, text: &str, bases: &[Base], wanted: Standing) -> Outcome {
-        let Some(places) = Places::of(text, self.scene.links) else { return Outcome::Opaque };
-        self.together(places.standings(bases, self.scene.facts, self.scene.links).map(|standing| {
-            match standing {
+        let Some(places) = Places::of(text, self.scene.world.links) else { return Outcome::Opaque };
+        self.together(places.standings(bases, self.scene.world.facts, self.scene.world.links).map(
+            |standing| match standing {
                 Standing::Unknown => Outcome::Opaque,
                 Standing::Inside | Standing::Outside => Outcome::of(standing == wanted),
-            }
-        }))
+            },
+        ))
     }
 
     fn path_glob(self, text: &str, globs: &[PathGlob]) -> Outcome {
-        let Some(places) = Places::of(text, self.scene.links) else { return Outcome::Opaque };
-        let matches = places.glob_matches(globs, self.scene.facts, self.scene.links);
+        let Some(places) = Places::of(text, self.scene.world.links) else { return Outcome::Opaque };
+        let matches = places.glob_matches(globs, self.scene.world.facts, self.scene.world.links);
         self.together(matches.map(|hit| hit.map_or(Outcome::Opaque, Outcome::of)))
     }
 

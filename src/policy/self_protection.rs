@@ -67,18 +67,19 @@ impl Guard<'_> {
     fn leads(&self, text: &str) -> bool {
         let begins = text.trim_start().starts_with('/') || is_file_uri(text);
         let may = self.named || begins || text.contains("..");
-        may && guess(text, self.scene.facts).is_some_and(|path| self.reaches(&path))
+        may && guess(text, self.scene.world.facts).is_some_and(|path| self.reaches(&path))
     }
 
     fn reaches(&self, path: &str) -> bool {
-        Places::of(path, self.scene.links).is_some_and(|places| places.reach(self.protected().grounds()))
+        Places::of(path, self.scene.world.links)
+            .is_some_and(|places| places.reach(self.protected().grounds()))
     }
 
     /// A path within a longer text, such as a shell command.
     fn spells(&self, text: &str) -> bool {
         let mut words = text.split(|c: char| c.is_whitespace() || "\"'`=;|&<>(),:".contains(c));
         words.any(|word| {
-            word.contains('/') && guess(word, self.scene.facts).is_some_and(|path| self.reaches(&path))
+            word.contains('/') && guess(word, self.scene.world.facts).is_some_and(|path| self.reaches(&path))
         }) || self
             .protected()
             .paths()
@@ -87,7 +88,7 @@ impl Guard<'_> {
     }
 
     fn spellings(&self, place: &str) -> Vec<String> {
-        let home = self.scene.facts.home.as_deref().map(|home| home.trim_end_matches('/'));
+        let home = self.scene.world.facts.home.as_deref().map(|home| home.trim_end_matches('/'));
         let below = home.filter(|home| !home.is_empty()).and_then(|home| place.strip_prefix(home));
         let short = below.filter(|below| below.starts_with('/')).into_iter();
         let short = short.flat_map(|below| ["~", "$HOME", "${HOME}"].map(|home| format!("{home}{below}")));

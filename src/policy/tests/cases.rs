@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::sample::at_home;
 use crate::call::Call;
-use crate::policy::{Facts, NoLinks, Policy, compile, schema};
+use crate::policy::{Facts, Policy, World, compile, schema};
 use crate::wire::Json;
 
 fn check(source: &str, calls: &str, verdicts: &str) {
@@ -41,7 +41,7 @@ fn judged(policy: &Policy, call: &Value) -> Value {
     let arguments = arguments.as_deref().and_then(Json::from_text);
     let asked = Call { method: "tools/call".into(), name: call["tool"].as_str().unwrap().into(), arguments };
     let stance = policy.stance(facts.agent.as_deref(), "files");
-    let verdict = policy.evaluate(&stance, &asked, &facts, &NoLinks).unwrap();
+    let verdict = policy.evaluate(&stance, &asked, World::of(&facts)).unwrap();
     json!({
         "verdict": verdict.effect.as_str(),
         "rule": &*policy.rule_id(verdict.by),

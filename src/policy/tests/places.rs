@@ -8,7 +8,7 @@ use Effect::{Allow, Deny};
 
 use super::sample::{at_home, judge_with, policy, when};
 use crate::call::Call;
-use crate::policy::{Anchor, Base, By, Effect, PathGlob, Policy, Predicate, ResolvePath};
+use crate::policy::{Anchor, Base, By, Effect, PathGlob, Policy, Predicate, ResolvePath, World};
 use crate::wire::Json;
 
 #[test]
@@ -80,7 +80,9 @@ fn a_link_into_our_own_files_is_followed() {
     let policy = Policy { protected: vec!["/home/me/.config/callgate".to_owned()].into(), ..policy(vec![]) };
     let arguments = Json::from_text(r#"{"path":"/home/me/app/link/mcp.toml"}"#);
     let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
-    let verdict = policy.evaluate(&policy.stance(None, "files"), &call, &at_home(), &Link).unwrap();
+    let verdict = policy
+        .evaluate(&policy.stance(None, "files"), &call, World::of(&at_home()).with_links(&Link))
+        .unwrap();
     assert_eq!((verdict.effect, verdict.by), (Deny, By::SelfProtection));
 }
 
@@ -99,7 +101,7 @@ fn each_path_is_resolved_once_for_all_rules() {
     let arguments = Json::from_text(r#"{"a":"/srv/x","b":["/srv/x","/srv/a/../y"]}"#);
     let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
     let links = Counted(RefCell::default());
-    policy.evaluate(&policy.stance(None, "files"), &call, &at_home(), &links).unwrap();
+    policy.evaluate(&policy.stance(None, "files"), &call, World::of(&at_home()).with_links(&links)).unwrap();
     let mut asked = links.0.into_inner();
     asked.sort();
     assert_eq!(asked, ["/etc", "/home/me/app/a", "/home/me/app/b", "/srv/a", "/srv/x", "/srv/y"]);

@@ -7,8 +7,8 @@ use globset::Glob;
 
 use crate::call::Call;
 use crate::policy::{
-    Class, Condition, Effect, Fact, Facts, Globs, Mode, Names, NoLinks, Pointer, Policy, Predicate,
-    Protected, Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict,
+    Class, Condition, Effect, Fact, Facts, Globs, Mode, Names, Pointer, Policy, Predicate, Protected,
+    Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict, World,
 };
 use crate::wire::{Json, fold};
 
@@ -109,7 +109,7 @@ pub(super) fn judge_with(policy: &Policy, tool: &str, arguments: &str, facts: &F
     let arguments = (!arguments.is_empty()).then(|| Json::from_text(arguments).unwrap());
     let call = Call { method: "tools/call".into(), name: tool.into(), arguments };
     let stance = policy.stance(facts.agent.as_deref(), "files");
-    policy.evaluate(&stance, &call, facts, &NoLinks).unwrap()
+    policy.evaluate(&stance, &call, World::of(facts)).unwrap()
 }
 
 /// Whether the only rule matches.

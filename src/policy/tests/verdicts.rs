@@ -6,7 +6,7 @@ use Effect::{Allow, Deny, RequireApproval, Warn};
 
 use super::sample::{judge, names, policy, rule};
 use crate::call::Call;
-use crate::policy::{By, Effect, Facts, FailMode, Match, Mode, ModeSettings, NoLinks, Policy, Rule, Verdict};
+use crate::policy::{By, Effect, Facts, FailMode, Match, Mode, ModeSettings, Policy, Rule, Verdict, World};
 
 fn moded(effect: Effect, mode: Mode) -> Rule {
     Rule { mode: Some(mode), ..rule(effect) }
@@ -134,7 +134,7 @@ fn the_default_covers_three_methods_and_under_deny_every_method() {
     let judge = |default, method: &str| {
         let policy = Policy { default, ..policy(vec![]) };
         let call = Call { method: method.to_owned().into(), name: "".into(), arguments: None };
-        policy.evaluate(&policy.stance(None, "files"), &call, &Facts::default(), &NoLinks).unwrap().effect
+        policy.evaluate(&policy.stance(None, "files"), &call, World::of(&Facts::default())).unwrap().effect
     };
     for method in ["tools/call", "resources/read", "prompts/get"] {
         assert_eq!(judge(RequireApproval, method), RequireApproval);
@@ -201,7 +201,7 @@ fn off_is_absolute_where_the_file_a_server_or_an_agent_says_it() {
         let stance = policy.stance(Some("ci"), "files");
         let call = Call { method: "tools/call".into(), name: "x".into(), arguments: None };
         assert!(stance.is_off() && !stance.is_strict());
-        assert_eq!(policy.evaluate(&stance, &call, &Facts::default(), &NoLinks), None);
+        assert_eq!(policy.evaluate(&stance, &call, World::of(&Facts::default())), None);
         assert_eq!(policy.malformed(&stance), None);
     }
 }

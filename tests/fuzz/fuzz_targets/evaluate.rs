@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use callgate::call::Call;
-use callgate::policy::{Facts, NoLinks, Policy};
+use callgate::policy::{Facts, Policy, World};
 use callgate::settings::{Environment, read};
 use callgate::wire::Json;
 use libfuzzer_sys::fuzz_target;
@@ -66,7 +66,7 @@ fuzz_target!(|text: &str| {
     let call = Call { method: "tools/call".into(), name: name.into(), arguments: Json::from_text(arguments) };
     let said = POLICIES.iter().map(|policy| {
         let stance = policy.stance(None, "files");
-        let verdict = policy.evaluate(&stance, &call, &facts, &NoLinks).expect("it is not off");
+        let verdict = policy.evaluate(&stance, &call, World::of(&facts)).expect("it is not off");
         (verdict.effect, verdict.by, verdict.matched.into_iter().map(|found| found.by).collect::<Vec<_>>())
     });
     let mut said: Vec<_> = said.collect();

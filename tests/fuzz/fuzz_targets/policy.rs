@@ -2,7 +2,7 @@
 #![no_main]
 
 use callgate::call::Call;
-use callgate::policy::{Facts, Mode, NoLinks, Policy, run_examples};
+use callgate::policy::{Facts, Mode, Policy, World, run_examples};
 use callgate::settings::{Environment, read};
 use callgate::wire::Json;
 use libfuzzer_sys::fuzz_target;
@@ -41,7 +41,7 @@ fn judges(policy: &Policy) {
     for (name, arguments) in CALLS {
         let call =
             Call { method: "tools/call".into(), name: (*name).into(), arguments: Json::from_text(arguments) };
-        let verdict = policy.evaluate(&stance, &call, &facts, &NoLinks);
+        let verdict = policy.evaluate(&stance, &call, World::of(&facts));
         assert_eq!(verdict.is_none(), stance.base == Mode::Off);
     }
     run_examples(policy, &facts);

@@ -1,0 +1,36 @@
+//! What a verdict depends on outside the policy and the call.
+//!
+//! It holds answers and asks nothing of its own. Invariant: two calls judged in the same world by the same
+//! policy get the same verdict.
+
+use super::{Facts, NoLinks, ResolvePath};
+
+/// The circumstances of one call.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Who calls.
+    pub facts: &'a Facts,
+    /// Where paths lead.
+    pub links: &'a dyn ResolvePath,
+    /// When it was read, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+}
+
+impl<'a> World<'a> {
+    /// A world at the epoch in which only these facts are known.
+    pub fn of(facts: &'a Facts) -> Self {
+        Self { facts, links: &NoLinks, unix_ms: 0 }
+    }
+
+    /// The same world with symbolic links.
+    #[must_use]
+    pub fn with_links(self, links: &'a dyn ResolvePath) -> Self {
+        Self { links, ..self }
+    }
+
+    /// The same world at this time, milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn at(self, unix_ms: i64) -> Self {
+        Self { unix_ms, ..self }
+    }
+}
