@@ -10,10 +10,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use toml::Spanned;
+
 use crate::guard::{BlockResponse, Terms};
 use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
-use crate::policy::{Diagnostic, FailMode, ModeSettings, Policy, compile};
+use crate::policy::{Diagnostic, FailMode, ModeSettings, Part, Policy, compile, parts};
 
 /// Longer lines are refused where the file does not say otherwise. Bytes.
 const MAX_FRAME: usize = 64 << 20;
@@ -25,17 +27,27 @@ const STORE_FILES: [&str; 4] = ["", "-wal", "-shm", ".key"];
 /// # Errors
 /// Every fault of the file, in the order of the text.
 pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnostic>> {
-    let (document, syntax) = schema::parse(source);
+    let parts = parts(source);
+    let texts: Vec<_> = parts.iter().map(|part| part.in_place(source)).collect();
+    let mut syntax = Vec::new();
+    let mut documents = Vec::new();
+    for text in &texts {
+        let (document, errors) = schema::parse(text);
+        documents.push(document);
+        syntax.extend(errors);
+    }
     let mut reading = Reading::default();
-    let mut top = Section::new("", 0..0, document.get_ref());
-    let file = schema::file(&mut top, &mut reading);
+    let mut sections = documents.iter().zip(&parts).map(|(document, part)| schema::top(document, part));
+    // Every text has a first part.
+    let Some(mut top) = sections.next() else { return Err(Vec::new()) };
+    let file = schema::file(&mut top, sections.collect(), &mut reading);
     let rules_written = file.rules_written;
     let (settings, servers) = sections::settings(&mut top, environment, &mut reading);
     top.finish(&mut reading);
     let policy = compile::compile(
         file,
         source,
-        environment.surroundings(servers, settings.audit.path.as_deref()),
+        environment.surroundings(servers, settings.audit.path.as_deref(), &parts),
         &mut reading,
     );
     let all = settle(source, syntax, reading.diagnostics);
@@ -45,6 +57,12 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
     }
     // Notes wait until the file is right: half of them would be about its faults.
     Err(faults)
+}
+
+/// The files that a text asks to include, as written. Faults are left to [`read`].
+pub fn includes(source: &str) -> Vec<Spanned<String>> {
+    let (document, _) = schema::parse(source);
+    schema::includes(&mut Section::new("", 0..0, document.get_ref()))
 }
 
 /// Whether a file holds nothing but white space and comments.
@@ -70,15 +88,19 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// What the policy takes from outside. The store that the file names is guarded as the usual one is.
+    /// What the policy takes from outside. The store that the file names is guarded as the usual one is, and what it
+    /// includes as it is itself.
     fn surroundings(
         &self,
         servers: BTreeMap<String, ModeSettings>,
         store: Option<&Path>,
+        parts: &[Part],
     ) -> compile::Surroundings {
         let store = store.and_then(Path::to_str).into_iter();
         let store = store.flat_map(|path| STORE_FILES.iter().map(move |end| format!("{path}{end}")));
-        let protected = self.protected.iter().cloned().chain(store).collect();
+        let included = parts.iter().filter_map(|part| part.file.as_ref());
+        let included = included.flat_map(|file| [Some(&file.path), file.leads_to.as_ref()]).flatten();
+        let protected = self.protected.iter().chain(included).cloned().chain(store).collect();
         compile::Surroundings { servers, protected, fail_mode: self.fail_mode }
     }
 }
@@ -106,7 +128,7 @@ pub struct Config {
 impl Config {
     /// What holds with no file at all: shadow, everything allowed, no rules.
     pub fn builtin(environment: &Environment) -> Self {
-        let policy = compile::builtin(environment.surroundings(BTreeMap::new(), None));
+        let policy = compile::builtin(environment.surroundings(BTreeMap::new(), None, &[]));
         Self { policy: Arc::new(policy), settings: Settings::default(), rules_written: false }
     }
 

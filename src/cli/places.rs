@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::{Exit, paint};
 use crate::policy::FailMode;
+use crate::proxy::{Reason, Unread, gather};
 use crate::settings::{Config, Environment, Read, read};
 
 /// Where the policy is.
@@ -73,12 +74,8 @@ impl Place {
 impl File {
     /// Reads and compiles the file.
     pub fn read(path: PathBuf) -> anyhow::Result<Self> {
-        let bytes = std::fs::read(&path)
-            .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Exit::Policy.because(format!("`{}` is not UTF-8, as TOML must be", path.display()))
-        })?;
         let environment = environment(Some(&path))?;
+        let text = gather(&path, &environment).map_err(|unread| told(&unread, &path))?;
         match read(&text, &environment) {
             Ok(read) => Ok(Self { path, text, environment, read }),
             Err(faults) => {
@@ -88,6 +85,22 @@ impl File {
                 let (count, s) = (faults.len(), if faults.len() == 1 { "" } else { "s" });
                 Err(Exit::Policy.because(format!("{count} fault{s} in `{}`", path.display())))
             }
+        }
+    }
+}
+
+/// Why there is no policy to read: faults of the text are shown with their place.
+pub(super) fn told(unread: &Unread, path: &Path) -> anyhow::Error {
+    match unread {
+        Unread::Itself(reason @ (Reason::NotUtf8 | Reason::Joined)) => {
+            Exit::Policy.because(format!("cannot read `{}`: {reason}", path.display()))
+        }
+        Unread::Itself(reason @ (Reason::NoFile | Reason::Io(_))) => {
+            Exit::Usage.because(format!("cannot read `{}`: {reason}", path.display()))
+        }
+        Unread::Include { fault, text } => {
+            paint::diagnostic(fault, path, text);
+            Exit::Policy.because(format!("1 fault in `{}`", path.display()))
         }
     }
 }

@@ -10,7 +10,7 @@ use super::Exit;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
 use crate::policy::{By, Facts, Tried, run_examples};
-use crate::proxy::summary;
+use crate::proxy::{Unread, gather, summary};
 use crate::settings::{Config, read};
 
 /// The sub-commands of `policy`.
@@ -86,9 +86,13 @@ impl Check {
         let Some(path) = self.which.place().file()? else {
             return Err(Exit::Usage.because("there is no policy file: name one"));
         };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
-        let (exit, revision, diagnostics) = match read(&text, &places::environment(Some(&path))?) {
+        let environment = places::environment(Some(&path))?;
+        let (text, found) = match gather(&path, &environment) {
+            Ok(text) => (text.clone(), read(&text, &environment)),
+            Err(Unread::Include { fault, text }) => (text, Err(vec![*fault])),
+            Err(unread @ Unread::Itself(_)) => return Err(places::told(&unread, &path)),
+        };
+        let (exit, revision, diagnostics) = match found {
             Ok(read) => (Exit::Done, Some(read.config.policy.revision.to_string()), read.notes),
             Err(faults) => (Exit::Policy, None, faults),
         };
@@ -137,7 +141,7 @@ fn facts(config: &Config) -> Facts {
 fn as_json(file: &File, tried: &Tried<'_>) -> serde_json::Value {
     let policy = &file.read.config.policy;
     json!({
-        "rule": policy.rule_id(By::Rule(tried.rule)).as_ref(), "line": tried.example.line, "name": tried.example.name,
+        "rule": policy.rule_id(By::Rule(tried.rule)).as_ref(), "file": tried.example.file.as_deref(), "line": tried.example.line, "name": tried.example.name,
         "tool": tried.example.tool, "expect": tried.example.expect.as_str(),
         "verdict": tried.verdict.as_ref().map(|verdict| verdict.effect.as_str()),
         "by": tried.verdict.as_ref().map(|verdict| policy.rule_id(verdict.by).to_string()), "passed": tried.passed(),
@@ -151,7 +155,8 @@ fn line(file: &File, tried: &Tried<'_>) -> String {
     if tried.passed() {
         return format!("{} {rule}: {name}", painted(GREEN, "ok  "));
     }
-    let place = painted(DIM, format!("{}:{}", file.path.display(), example.line));
+    let path = example.file.as_deref().map_or_else(|| file.path.display().to_string(), str::to_owned);
+    let place = painted(DIM, format!("{path}:{}", example.line));
     let got = match &tried.verdict {
         Some(verdict) => format!("{} from {}", painted(BOLD, verdict.effect), policy.rule_id(verdict.by)),
         None => "no verdict: its arguments cannot be read".to_owned(),

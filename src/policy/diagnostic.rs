@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use line::Shown;
 
+use super::parts::part_at;
+
 /// How much a diagnostic weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -55,6 +57,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place of a byte offset in the file of a joined text in which it lies.
+    pub fn in_file(joined: &str, offset: usize) -> Self {
+        let part = part_at(joined, offset);
+        Self::of(part.text(joined), offset.saturating_sub(part.span.start))
+    }
+
     /// The place of a byte offset; offsets beyond the text are its end, offsets inside a character its start.
     pub fn of(source: &str, offset: usize) -> Self {
         let before = line::upto(source, offset);
@@ -95,9 +103,9 @@ impl Diagnostic {
         self
     }
 
-    /// Where it begins.
+    /// Where it begins, in the file in which that is.
     pub fn place(&self, source: &str) -> Place {
-        Place::of(source, self.span.start)
+        Place::in_file(source, self.span.start)
     }
 
     /// The diagnostic as people read it, in plain text, ending in a newline.
@@ -108,6 +116,8 @@ impl Diagnostic {
     /// The diagnostic as people read it, its parts wrapped by `paint`, ending in a newline.
     pub fn render_with(&self, path: &str, source: &str, paint: &Paint) -> String {
         let place = self.place(source);
+        let part = part_at(source, self.span.start);
+        let path = part.path().unwrap_or(path);
         let shown = Shown::of(source, &self.span);
         let accent = match self.severity {
             Severity::Fault => &paint.fault,
@@ -133,11 +143,13 @@ impl Diagnostic {
         out
     }
 
-    /// The diagnostic as scripts read it: `severity`, `message`, `line`, `column`, `end` and `hint`.
+    /// The diagnostic as scripts read it: `severity`, `message`, `file` (null for the main one), `line`, `column`,
+    /// `end` and `hint`.
     pub fn to_json(&self, source: &str) -> Value {
         let start = self.place(source);
-        let end = Place::of(source, self.span.end.max(self.span.start));
+        let end = Place::in_file(source, self.span.end.max(self.span.start));
         json!({
+            "file": part_at(source, self.span.start).path(),
             "severity": self.severity.as_str(),
             "message": self.message,
             "line": start.line,

@@ -134,6 +134,8 @@ pub enum Class {
 /// `[[rule.test]]`: a call and the verdict that the whole policy must give.
 #[derive(Debug, Clone)]
 pub struct Example {
+    /// The included file that it is in; `None` for `mcp.toml` itself.
+    pub file: Option<Arc<str>>,
     /// Line of its header in the file, 1-based.
     pub line: usize,
     /// `name`, for people.

@@ -6,9 +6,11 @@ mod links;
 mod reload;
 mod shutdown;
 mod signals;
+mod sources;
 
 pub use driver::{Ends, Run, drive};
 pub use identity::{User, repository, user};
 pub use links::LocalLinks;
 pub use reload::{Loaded, Reload, Reloads, Watched, Watching, assigned, source, summary, watch};
 pub use signals::Signals;
+pub use sources::{Reason, Unread, gather};

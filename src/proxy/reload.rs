@@ -1,4 +1,4 @@
-//! Hot reload: watches one file and publishes each revision once.
+//! Hot reload: watches the policy file, with all that it includes, and publishes each revision once.
 //!
 //! Editors save by rename, by truncating and writing, through symbolic links; Kubernetes swaps a link two levels
 //! up. So the folders on the way are watched, the content decides whether anything changed, and a look each second
@@ -16,6 +16,7 @@ use std::time::Duration;
 use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
+use super::sources::{gather, places};
 use crate::clock::now;
 use crate::policy::{assignments, weakens};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource};
@@ -179,7 +180,8 @@ impl Watch {
 
     /// Watches the folder of the file and of everything that it links to.
     fn follow(&mut self) {
-        let wanted = folders(&self.watched.path);
+        let files = places(&self.watched.path, &self.watched.environment);
+        let wanted = files.iter().flat_map(|file| folders(file)).collect();
         let Some(watcher) = &mut self.watcher else { return };
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
@@ -192,7 +194,7 @@ impl Watch {
 
     /// Compares the file with what is in force; how long until it is worth another look.
     fn look(&mut self) -> Option<Duration> {
-        let text = text_of(&self.watched.path);
+        let text = gather(&self.watched.path, &self.watched.environment).map_err(|error| error.to_string());
         // Where there was no file at start, there need be none now.
         if text.as_ref().ok() == self.watched.text.as_ref() {
             self.candidate = None;
@@ -252,15 +254,6 @@ fn await_quiet(asked: &Receiver<()>) {
     let began_us = now().steady_us;
     let lasted = || Duration::from_micros(now().steady_us.saturating_sub(began_us));
     while asked.recv_timeout(BURST).is_ok() && lasted() < LONGEST_BURST {}
-}
-
-/// The file's text. Whatever is no file is not opened: opening a named pipe would wait for a writer.
-fn text_of(path: &Path) -> Result<String, String> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Err("it is no file".into()),
-        Ok(_) => std::fs::read_to_string(path).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn judge(watched: &Watched, text: &Result<String, String>, age: Duration) -> Judged {

@@ -17,6 +17,7 @@ mod commands;
 mod demo;
 mod ends;
 mod hostile_frames;
+mod includes;
 mod life;
 mod modes;
 mod parsers;

@@ -11,7 +11,7 @@ fn policy(source: &str) -> Policy {
     let (document, syntax) = schema::parse(source);
     let mut reading = Reading::default();
     let mut top = Section::new("", 0..0, document.get_ref());
-    let file = schema::file(&mut top, &mut reading);
+    let file = schema::file(&mut top, Vec::new(), &mut reading);
     let policy = compile(file, source, Surroundings::default(), &mut reading);
     let faults =
         reading.diagnostics.iter().filter(|one| one.severity == crate::policy::diagnostic::Severity::Fault);

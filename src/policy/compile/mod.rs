@@ -18,7 +18,9 @@ use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
 use super::schema::{self, Reading};
-use super::{Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Names, Policy, Rule, ToolMetadata};
+use super::{
+    Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Names, Part, Policy, Rule, ToolMetadata, parts,
+};
 
 use names::What;
 
@@ -58,10 +60,10 @@ pub(crate) fn compile(
     let tools_text = fingerprint::tools(&file.tools);
     let fingerprints = fingerprint::rules(&file.rules, &overrides, &tools_text);
     let tools = file.tools.iter().map(|tool| tool_metadata(tool, reading)).collect();
-    let newlines: Vec<usize> = memchr::memchr_iter(b'\n', source.as_bytes()).collect();
+    let places = Places::of(source);
     let parts = ids.into_iter().zip(overrides).zip(fingerprints);
     let rules = file.rules.into_iter().zip(parts).map(|(rule, ((id, overrides), fingerprint))| {
-        let mut compiled = compile_rule(rule, id, &newlines, reading);
+        let mut compiled = compile_rule(rule, id, &places, reading);
         compiled.overrides = overrides;
         compiled.fingerprint = fingerprint;
         compiled
@@ -94,7 +96,7 @@ pub fn revision(source: &str) -> Arc<str> {
     hex.into()
 }
 
-fn compile_rule(rule: schema::Rule, id: Arc<str>, newlines: &[usize], reading: &mut Reading) -> Rule {
+fn compile_rule(rule: schema::Rule, id: Arc<str>, places: &Places, reading: &mut Reading) -> Rule {
     let effect = rule.action.as_ref().map_or(Effect::Deny, |action| *action.get_ref());
     condition::check_absent_words(&rule, effect, reading);
     let methods = match &rule.methods {
@@ -125,15 +127,36 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, newlines: &[usize], reading: &
         severity: rule.severity.unwrap_or_default(),
         class: rule.class.unwrap_or_default(),
         owner: rule.owner,
-        examples: rule.examples.into_iter().map(|example| place_example(example, newlines)).collect(),
+        examples: rule.examples.into_iter().map(|example| places.example(example)).collect(),
         fingerprint: [0; 32],
     }
 }
 
-/// With its line, from the places of all newlines.
-fn place_example(example: Spanned<Example>, newlines: &[usize]) -> Example {
-    let line = newlines.partition_point(|newline| *newline < example.span().start) + 1;
-    Example { line, ..example.into_inner() }
+/// Where lines begin, and in which file.
+struct Places {
+    newlines: Vec<usize>,
+    parts: Vec<Part>,
+}
+
+impl Places {
+    fn of(source: &str) -> Self {
+        let newlines = memchr::memchr_iter(b'\n', source.as_bytes()).collect();
+        Self { newlines, parts: parts(source) }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.newlines.partition_point(|newline| *newline < offset)
+    }
+
+    /// With its place.
+    fn example(&self, example: Spanned<Example>) -> Example {
+        let at = example.span().start;
+        let within = self.parts.partition_point(|part| part.span.start <= at).saturating_sub(1);
+        let part = self.parts.get(within);
+        let line = self.line(at) - part.map_or(0, |part| self.line(part.span.start)) + 1;
+        let file = part.and_then(Part::path).map(Into::into);
+        Example { file, line, ..example.into_inner() }
+    }
 }
 
 fn tool_metadata(tool: &schema::Tool, reading: &mut Reading) -> ToolMetadata {

@@ -16,7 +16,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings};
+use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings, Part};
 
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
@@ -25,6 +25,7 @@ pub(crate) use values::{did_you_mean, elements, only_strings, scalar, string};
 /// Keys at the top of the file, for hints.
 pub(crate) const TOP_KEYS: &[&str] = &[
     "version",
+    "include",
     "mode",
     "max_mode",
     "fail_mode",
@@ -34,6 +35,9 @@ pub(crate) const TOP_KEYS: &[&str] = &[
     "max_frame",
     "max_judged",
 ];
+
+/// What people call an included file.
+const INCLUDED: &str = "an included file";
 
 /// No more syntax errors than this are shown: the first ones explain the rest.
 const MOST_SYNTAX_ERRORS: usize = 20;
@@ -84,10 +88,22 @@ pub(crate) fn parse(source: &str) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
     (document, errors)
 }
 
-/// Reads what is policy at the top of the file; the caller takes the other keys and finishes the section.
-pub(crate) fn file(top: &mut Section<'_>, reading: &mut Reading) -> File {
+/// The tables of one file.
+pub(crate) fn top<'a>(document: &'a Spanned<DeTable<'a>>, part: &Part) -> Section<'a> {
+    let title = if part.file.is_some() { INCLUDED } else { "" };
+    Section::new(title, part.span.start..part.span.start, document.get_ref())
+}
+
+/// Reads what is policy at the top of the file; the caller takes the other keys and finishes the section. What is
+/// `included` adds its tools and rules behind those of the file, and its lists.
+pub(crate) fn file(top: &mut Section<'_>, included: Vec<Section<'_>>, reading: &mut Reading) -> File {
     version(top, reading);
     lists(top, reading);
+    let mut included = included;
+    for section in &mut included {
+        lists(section, reading);
+    }
+    include(top, reading);
     let mut file = File {
         mode: top.word("mode", reading),
         max_mode: top.word("max_mode", reading),
@@ -95,7 +111,6 @@ pub(crate) fn file(top: &mut Section<'_>, reading: &mut Reading) -> File {
         default: top.word("default", reading).map(Spanned::into_inner),
         self_protection: top.boolean("self_protection", reading).map(Spanned::into_inner),
         max_judged: top.size("max_judged", reading).map(Spanned::into_inner),
-        rules_written: top.has("rule"),
         ..File::default()
     };
     if let Some(mut policy) = top.table("policy", reading) {
@@ -108,10 +123,55 @@ pub(crate) fn file(top: &mut Section<'_>, reading: &mut Reading) -> File {
         section.finish(reading);
         file.agents.insert(name.into_inner(), modes);
     }
-    file.tools = top.tables("tool", "", reading).into_iter().map(|section| tool(section, reading)).collect();
-    let rules = top.tables("rule", "", reading).into_iter().enumerate();
-    file.rules = rules.map(|(index, section)| rule::rule(section, index + 1, reading)).collect();
+    tools_and_rules(&mut file, top, reading);
+    for mut section in included {
+        if section.has("version") {
+            version(&mut section, reading);
+        }
+        tools_and_rules(&mut file, &mut section, reading);
+        section.finish(reading);
+    }
     file
+}
+
+/// What an included file has in common with the one that includes it.
+fn tools_and_rules(file: &mut File, section: &mut Section<'_>, reading: &mut Reading) {
+    file.rules_written |= section.has("rule");
+    file.tools.extend(section.tables("tool", "", reading).into_iter().map(|section| tool(section, reading)));
+    for section in section.tables("rule", "", reading) {
+        let position = file.rules.len() + 1;
+        file.rules.push(rule::rule(section, position, reading));
+    }
+}
+
+/// `include` as the file writes it, for whoever reads files; its faults are told when the whole is read.
+pub(crate) fn includes(top: &mut Section<'_>) -> Vec<Spanned<String>> {
+    let entries =
+        top.strings("include", &mut Reading::default()).map(Spanned::into_inner).unwrap_or_default();
+    entries.into_iter().filter(|entry| !entry.get_ref().starts_with(PACK)).collect()
+}
+
+/// What an entry of `include` begins with that names no file but a pack.
+const PACK: &str = "pack:";
+
+fn include(top: &mut Section<'_>, reading: &mut Reading) {
+    for entry in top.strings("include", reading).into_iter().flat_map(Spanned::into_inner) {
+        let name = entry.get_ref();
+        if name.trim().is_empty() {
+            reading.fault_with(
+                entry.span(),
+                "an empty name in `include`",
+                "write a path such as `rules/*.toml`",
+            );
+        } else if name.starts_with(PACK) {
+            let message = format!("packs such as `{name}` are not in this version of callgate");
+            reading.fault_with(
+                entry.span(),
+                message,
+                "copy the rules that you want into a file, and include that",
+            );
+        }
+    }
 }
 
 /// The `mode` and `fail_mode` that an agent and a server may have.
@@ -138,7 +198,6 @@ pub(crate) fn later(key: &str) -> Option<String> {
         "unless_after",
         "time",
         "label",
-        "include",
         "closed",
     ];
     let is_later = LATER.contains(&key) || key.starts_with("claimed_");
@@ -170,7 +229,10 @@ fn lists(top: &mut Section<'_>, reading: &mut Reading) {
             reading.expected("a list", node, name.get_ref());
             None
         };
-        reading.lists.insert((*name.get_ref()).to_owned(), values);
+        if reading.lists.insert((*name.get_ref()).to_owned(), values).is_some() {
+            let message = format!("another file has a list named `{}`", name.get_ref());
+            reading.fault_with(name.span(), message, "lists are shared by all files: give it another name");
+        }
     }
 }
 

@@ -252,6 +252,11 @@ impl<'a> Section<'a> {
         if let Some(hint) = super::later(key) {
             return Some(hint);
         }
+        if self.title == super::INCLUDED {
+            let hint =
+                "what is included holds [lists], [[tool]] and [[rule]]; everything else stands in mcp.toml";
+            return Some(hint.to_owned());
+        }
         if !self.title.is_empty() && super::TOP_KEYS.contains(&key) {
             return Some(format!("`{key}` belongs at the top of the file, above the first [table]"));
         }

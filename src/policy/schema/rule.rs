@@ -257,6 +257,7 @@ fn example(mut section: Section<'_>, reading: &mut Reading) -> Spanned<Example> 
         }
     }
     let example = Example {
+        file: None,
         line: 0,
         name: section.string("name", reading).map(Spanned::into_inner),
         method: method.unwrap_or_else(|| "tools/call".to_owned()),

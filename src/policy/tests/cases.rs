@@ -21,7 +21,7 @@ fn compiled(source: &str) -> Policy {
     assert!(faults.is_empty());
     let mut reading = schema::Reading::default();
     let mut top = schema::Section::new("", 0..0, document.get_ref());
-    let file = schema::file(&mut top, &mut reading);
+    let file = schema::file(&mut top, Vec::new(), &mut reading);
     let policy = compile::compile(file, source, compile::Surroundings::default(), &mut reading);
     assert!(
         reading.diagnostics.iter().all(|one| one.severity.as_str() != "fault"),
