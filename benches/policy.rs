@@ -8,7 +8,7 @@ use callgate::call::Call;
 use callgate::policy::{Facts, Keep, Policy, Redactor, World};
 use callgate::settings::{self, Environment};
 use callgate::wire::Json;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 const ARGUMENTS: &str = r#"{"path":"/home/me/app/src/main.rs","content":"fn main() {}\n","mode":420}"#;
 const PLAIN: &str = r#"{"path":"/home/me/app/src/main.rs","content":"fn main() {}","mode":420}"#;
@@ -34,32 +34,91 @@ const PROTECTED: &[&str] = &[
     "app/.gemini/settings.json",
 ];
 
-/// Every tenth rule is about the tool of the call; the others are about other tools.
-fn policy(rules: usize) -> Option<Policy> {
+/// How many rules a file has, from the usual to the unheard-of.
+const SIZES: [usize; 3] = [10, 1000, 10_000];
+/// So many tools share the rules of a dense file.
+const TOOLS: usize = 6;
+/// What the rules of a dense file ask for; `N` is the rule's number. The call has what one of them asks for.
+const DENSE: &[(&str, &str)] = &[
+    ("eq", r#""/repo" = "name-N""#),
+    ("in", r#""/repo" = ["name-N", "fork-N"]"#),
+    ("number", r#""/id" = N"#),
+    ("bound", r#""/mode" = { gt = 1000N }"#),
+    ("path_under", r#""/path" = { path_under = ["/srv/N"] }"#),
+    ("path_under root", r#""/path" = { path_under = ["{root}/N"] }"#),
+    ("path_glob", r#""/path" = { path_glob = "**/N/*.rs" }"#),
+    ("glob", r#""/repo" = { glob = "*-N" }"#),
+    ("prefix", r#""/repo" = { glob = "name-N*" }"#),
+    ("matches", r#""/command" = { matches = '\bgit\s+push\s+name-N\b' }"#),
+    ("two conditions", r#""/branch" = "main", "/repo" = "name-N""#),
+    ("a pointer each", r#""/argument_N" = "x""#),
+    ("search", r#""/**" = { glob = "name-N" }"#),
+];
+const DENSE_CALL: &str = r#"{"path":"/srv/7/src/main.rs","repo":"name-7","command":"git push name-7 main","branch":"main","id":7,"mode":420,"content":"fn main() {}\n"}"#;
+
+fn read(source: &str) -> Option<Policy> {
+    Some(Arc::unwrap_or_clone(settings::read(source, &Environment::default()).ok()?.config.policy))
+}
+
+/// Each rule is about a tool of its own.
+fn spread(rules: usize) -> String {
     let mut source = String::from("version = 1\nmode = \"enforce\"\n");
     for number in 0..rules {
-        let tool = if number % 10 == 0 { "write_file".to_owned() } else { format!("tool_{number}") };
         let _ = write!(
             source,
-            "[[rule]]\ntools = [\"{tool}\"]\naction = \"deny\"\nwhen = {{ \"/path\" = {{ path_under = [\"/etc/{number}\"] }} }}\n"
+            "[[rule]]\ntools = [\"tool_{number}\"]\naction = \"deny\"\nwhen = {{ \"/path\" = {{ path_under = [\"/srv/{number}\"] }} }}\n"
         );
     }
-    Some(Arc::unwrap_or_clone(settings::read(&source, &Environment::default()).ok()?.config.policy))
+    source
+}
+
+/// All rules are about a few tools, and each asks for something else there.
+fn dense(rules: usize, when: &str) -> String {
+    let mut source = String::from("version = 1\nmode = \"enforce\"\n");
+    for number in 0..rules {
+        let (tool, when) = (number % TOOLS, when.replace('N', &number.to_string()));
+        let _ =
+            write!(source, "[[rule]]\ntools = [\"tool_{tool}\"]\naction = \"deny\"\nwhen = {{ {when} }}\n");
+    }
+    source
 }
 
 fn judging(criterion: &mut Criterion) {
-    for rules in [10, 1000] {
-        let Some(policy) = policy(rules) else { continue };
-        let (stance, facts) = (policy.stance(None, "files"), Facts::default());
-        let call = Call {
-            method: "tools/call".into(),
-            name: "write_file".into(),
-            arguments: Json::from_text(ARGUMENTS),
-        };
-        criterion.bench_function(&format!("evaluate, {rules} rules"), |bencher| {
-            bencher.iter(|| policy.evaluate(&stance, black_box(&call), World::of(&facts)));
+    let mut group = criterion.benchmark_group("evaluate");
+    let facts = Facts { root: Some("/srv".to_owned()), ..Facts::default() };
+    let shapes = DENSE.iter().map(|(name, when)| (*name, Some(*when)));
+    for (name, when) in std::iter::once(("spread", None)).chain(shapes) {
+        for rules in SIZES {
+            let source = when.map_or_else(|| spread(rules), |when| dense(rules, when));
+            let Some(policy) = read(&source) else { continue };
+            let stance = policy.stance(None, "files");
+            let call = Call {
+                method: "tools/call".into(),
+                name: "tool_1".into(),
+                arguments: Json::from_text(DENSE_CALL),
+            };
+            group.bench_function(BenchmarkId::new(name, rules), |bencher| {
+                bencher.iter(|| policy.evaluate(&stance, black_box(&call), World::of(&facts)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// What it takes until a large file can judge: reading, and making the index for one server.
+fn opening(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("open 10,000 rules");
+    group.sample_size(10);
+    let shapes = DENSE.iter().map(|(name, when)| (*name, dense(10_000, when)));
+    for (name, source) in std::iter::once(("spread", spread(10_000))).chain(shapes) {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let policy = read(black_box(&source));
+                policy.map(|policy| policy.stance(None, "files").prepare(&policy))
+            });
         });
     }
+    group.finish();
 }
 
 /// The usual small file, in front of a call that it says nothing about.
@@ -121,5 +180,5 @@ fn redacting(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, judging, small, loading, redacting);
+criterion_group!(benches, judging, opening, small, loading, redacting);
 criterion_main!(benches);

@@ -21,6 +21,23 @@ impl Policy {
     ///
     /// `stance` must come from this policy.
     pub fn evaluate(&self, stance: &Stance, call: &Call<'_>, world: World<'_>) -> Option<Verdict> {
+        self.judge(stance, call, world, |scene| stance.asked(scene))
+    }
+
+    /// The same without the index: every live rule is asked. For tests that hold the one against the other.
+    #[doc(hidden)]
+    pub fn evaluate_linearly(&self, stance: &Stance, call: &Call<'_>, world: World<'_>) -> Option<Verdict> {
+        self.judge(stance, call, world, |_| Cow::Borrowed(stance.live()))
+    }
+
+    /// `asked` gives the indices of the rules to ask, in file order.
+    fn judge<'s>(
+        &self,
+        stance: &'s Stance,
+        call: &Call<'_>,
+        world: World<'_>,
+        asked: impl FnOnce(&Scene<'_>) -> Cow<'s, [usize]>,
+    ) -> Option<Verdict> {
         if stance.is_off() {
             return None;
         }
@@ -31,7 +48,7 @@ impl Policy {
         if self.self_protection && call.method == COVERED[0] && reaches_protected(&scene) {
             found.push(By::SelfProtection, Effect::Deny, stance.base);
         }
-        for index in stance.live() {
+        for index in &*asked(&scene) {
             let (Some(rule), Some(mode)) = (self.rules.get(*index), stance.rules.get(*index)) else {
                 continue;
             };

@@ -92,6 +92,15 @@ impl fmt::Display for Fact {
 pub trait ResolvePath {
     /// The resolved form of a lexically normalised absolute path; `None` where it cannot be told or is the same.
     fn resolve(&self, path: &str) -> Option<String>;
+
+    /// Which of some folders below `start` lead elsewhere, by their place in the list, and where to. Each is spelled
+    /// from `/` on, the empty text is `start` itself, and `start` may be empty. The answer is that of
+    /// [`Self::resolve`] for each, the root folder left out.
+    fn moved(&self, start: &str, folders: &[String]) -> Vec<(usize, String)> {
+        let numbered =
+            folders.iter().enumerate().filter(|(_, folder)| !start.is_empty() || !folder.is_empty());
+        numbered.filter_map(|(at, folder)| Some((at, self.resolve(&format!("{start}{folder}"))?))).collect()
+    }
 }
 
 /// Follows nothing: for remote servers, where our file system says nothing about theirs.
@@ -101,6 +110,10 @@ pub struct NoLinks;
 impl ResolvePath for NoLinks {
     fn resolve(&self, _path: &str) -> Option<String> {
         None
+    }
+
+    fn moved(&self, _start: &str, _folders: &[String]) -> Vec<(usize, String)> {
+        Vec::new()
     }
 }
 
@@ -125,5 +138,16 @@ impl ResolvePath for Remembered<'_> {
         let resolved = self.links.resolve(path);
         self.known.borrow_mut().insert(path.to_owned(), resolved.clone());
         resolved
+    }
+
+    /// What leads elsewhere is remembered; that the others stay where they are is what most paths do.
+    fn moved(&self, start: &str, folders: &[String]) -> Vec<(usize, String)> {
+        let moved = self.links.moved(start, folders);
+        let mut known = self.known.borrow_mut();
+        for (at, real) in &moved {
+            let folder = folders.get(*at).map_or("", String::as_str);
+            known.entry(format!("{start}{folder}")).or_insert_with(|| Some(real.clone()));
+        }
+        moved
     }
 }

@@ -120,7 +120,8 @@ fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene
     tally.holds(tests, polarity)
 }
 
-fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
+/// What is known of a fact.
+pub(super) fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
     let facts = scene.world.facts;
     let one = |value: &'a Option<String>| value.as_deref().into_iter().collect();
     let metadata = || scene.policy.tools.iter().filter(|tool| tool.tools.contains(scene.name));

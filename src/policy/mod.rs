@@ -7,6 +7,7 @@ mod evaluate;
 mod example;
 mod facts;
 mod globs;
+mod index;
 mod matcher;
 mod parts;
 mod paths;

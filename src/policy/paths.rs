@@ -60,6 +60,11 @@ impl Places {
         Some(Self { candidates })
     }
 
+    /// The places themselves: normalised, in NFC.
+    pub(super) fn candidates(&self) -> &[String] {
+        &self.candidates
+    }
+
     /// How each candidate stands to the bases.
     pub(super) fn standings<'p>(
         &'p self,
@@ -178,8 +183,18 @@ impl Ground {
         Self(if path == "/" { String::new() } else { path })
     }
 
+    /// The place itself; the root folder is empty.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What links made of a place.
+    pub(super) fn real(path: &str) -> Self {
+        Self::new(nfc(path).into_owned())
+    }
+
     /// What is below the place, without a leading `/`; empty for the place itself.
-    fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+    pub(super) fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.0.as_str())?;
         if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
     }
@@ -189,7 +204,7 @@ impl Ground {
         if self.0.is_empty() {
             return None;
         }
-        links.resolve(&self.0).map(|real| Self::new(nfc(&real).into_owned()))
+        links.resolve(&self.0).map(|real| Self::real(&real))
     }
 
     fn holds(&self, path: &str, links: &dyn ResolvePath) -> bool {
@@ -198,7 +213,7 @@ impl Ground {
 }
 
 /// The absolute place of an anchor with components below it; `None` where the anchor is not known.
-fn ground(anchor: Anchor, components: &[String], facts: &Facts) -> Option<Ground> {
+pub(super) fn ground(anchor: Anchor, components: &[String], facts: &Facts) -> Option<Ground> {
     let start = match anchor {
         Anchor::Absolute => String::new(),
         Anchor::Home => known(facts.home.as_deref())?,

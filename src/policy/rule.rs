@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
-use globset::GlobMatcher;
 
 /// One revision of a policy.
 #[derive(Debug, Clone)]
@@ -188,7 +187,7 @@ pub enum Subject {
 }
 
 /// A JSON Pointer (RFC 6901) with `*` for one member or element and `**` for any depth.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pointer {
     /// As the file spells it.
     pub text: String,
@@ -197,7 +196,7 @@ pub struct Pointer {
 }
 
 /// One step of a pointer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Segment {
     /// A member by name (or an element by index), `~0` and `~1` decoded.
     Key {
@@ -273,7 +272,7 @@ pub struct Base {
 }
 
 /// Where a place in a rule starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Anchor {
     /// `/`
     Absolute,
@@ -288,8 +287,8 @@ pub enum Anchor {
 pub struct PathGlob {
     /// Where it starts.
     pub anchor: Anchor,
-    /// Matches what is below the anchor, without a leading `/`.
-    pub below: GlobMatcher,
+    /// One glob: it matches what is below the anchor, without a leading `/`.
+    pub below: Globs,
     /// `true` for a pattern without `/`: it is matched against the last component alone.
     pub name_only: bool,
 }

@@ -3,6 +3,11 @@
 //! Computed once per session and revision; it never looks at a call. Invariant: a base mode of off leaves
 //! nothing that could act, whatever the rules say.
 
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use super::index::{FEW, Index};
+use super::matcher::Scene;
 use super::{Effect, FailMode, Mode, Policy, Rule};
 
 /// The modes of one revision as they hold for one agent and one server.
@@ -20,7 +25,20 @@ pub struct Stance {
     pub fail_mode: FailMode,
     server: String,
     live: Vec<usize>,
+    index: Lazy,
 }
+
+/// The index of the live rules, made when a call first asks. It follows from the rest, so any two are alike.
+#[derive(Debug, Clone, Default)]
+struct Lazy(OnceLock<Arc<Index>>);
+
+impl PartialEq for Lazy {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Lazy {}
 
 impl Stance {
     /// Whether nothing is evaluated at all.
@@ -41,6 +59,25 @@ impl Stance {
     /// Indices of the rules that are not off and cover the server, in file order.
     pub(super) fn live(&self) -> &[usize] {
         &self.live
+    }
+
+    /// Indices of the live rules that are worth asking about a call, in file order.
+    pub(super) fn asked(&self, scene: &Scene<'_>) -> Cow<'_, [usize]> {
+        if self.live.len() <= FEW {
+            return Cow::Borrowed(&self.live);
+        }
+        Cow::Owned(self.index(scene.policy).candidates(scene))
+    }
+
+    /// Makes the index now, so that the first call does not wait for it. `policy` is the one that it came from.
+    pub fn prepare(&self, policy: &Policy) {
+        if self.live.len() > FEW {
+            self.index(policy);
+        }
+    }
+
+    fn index(&self, policy: &Policy) -> &Index {
+        self.index.0.get_or_init(|| Arc::new(Index::new(policy, &self.live)))
     }
 }
 
@@ -66,7 +103,7 @@ impl Policy {
             .fold(base, |strictest, mode| strictest.max(*mode));
         let fail_mode =
             by_agent.fail_mode.or(by_server.fail_mode).or(self.fail_mode).unwrap_or(FailMode::Open);
-        Stance { base, rules, strictest, fail_mode, server: server.to_owned(), live }
+        Stance { base, rules, strictest, fail_mode, server: server.to_owned(), live, index: Lazy::default() }
     }
 
     fn live_rules(&self, base: Mode, modes: &[Mode], server: &str) -> Vec<usize> {

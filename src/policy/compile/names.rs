@@ -120,7 +120,8 @@ pub(super) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
-fn build(globs: Vec<Glob>, span: Range<usize>, reading: &mut Reading) -> Globs {
+/// Puts globs together, or reports that they are too large.
+pub(super) fn build(globs: Vec<Glob>, span: Range<usize>, reading: &mut Reading) -> Globs {
     Globs::new(globs).unwrap_or_else(|error| {
         fault(
             reading,

@@ -9,7 +9,7 @@ use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
 use super::fault;
-use super::names::{Crossing, glob};
+use super::names::{Crossing, build, glob};
 use crate::policy::schema::Reading;
 use crate::policy::{Anchor, Base, PathGlob};
 
@@ -68,7 +68,8 @@ pub(super) fn path_glob(text: &Spanned<String>, reading: &mut Reading) -> Option
         return None;
     }
     let glob = glob(&components.join("/"), Crossing::Nothing, span, reading)?;
-    Some(PathGlob { anchor, below: glob.compile_matcher(), name_only })
+    let below = build(vec![glob], text.span(), reading);
+    Some(PathGlob { anchor, below, name_only })
 }
 
 /// The anchor and what is below it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use globset::GlobBuilder;
 
 use super::*;
-use crate::policy::NoLinks;
+use crate::policy::{Globs, NoLinks};
 
 struct Links(BTreeMap<&'static str, &'static str>);
 
@@ -152,7 +152,7 @@ fn a_root_that_is_a_link_still_holds_what_is_below_it() {
 fn a_glob_is_below_its_anchor_and_a_bare_name_is_anywhere() {
     let glob = |anchor, text: &str, name_only| PathGlob {
         anchor,
-        below: GlobBuilder::new(text).literal_separator(true).build().unwrap().compile_matcher(),
+        below: Globs::new(vec![GlobBuilder::new(text).literal_separator(true).build().unwrap()]).unwrap(),
         name_only,
     };
     let hits = |path, glob: &PathGlob| {

@@ -8,7 +8,7 @@ use Effect::{Allow, Deny};
 
 use super::sample::{at_home, judge_with, policy, when};
 use crate::call::Call;
-use crate::policy::{Anchor, Base, By, Effect, PathGlob, Policy, Predicate, ResolvePath, World};
+use crate::policy::{Anchor, Base, By, Effect, Globs, PathGlob, Policy, Predicate, ResolvePath, World};
 use crate::wire::Json;
 
 #[test]
@@ -111,7 +111,7 @@ fn each_path_is_resolved_once_for_all_rules() {
 fn a_search_for_paths_sees_the_usual_spellings_and_is_not_alarmed_by_prose() {
     let glob = |text: &str, name_only| PathGlob {
         anchor: Anchor::Absolute,
-        below: GlobBuilder::new(text).literal_separator(true).build().unwrap().compile_matcher(),
+        below: Globs::new(vec![GlobBuilder::new(text).literal_separator(true).build().unwrap()]).unwrap(),
         name_only,
     };
     let globs = vec![glob("**/.ssh/**", false), glob(".env", true)];

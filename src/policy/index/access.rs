@@ -1,0 +1,144 @@
+//! By which of its conditions a rule can be looked up.
+//!
+//! It names what a value must be for a condition to be in doubt at all; whatever it does not know has no keys.
+//! Invariant: where a rule matches, each of its ways has a condition that some value has a key of, or is opaque to.
+
+use super::required::{Pieces, sets};
+use crate::policy::{Anchor, Condition, Fact, Number, Pointer, Predicate, Rule, Scalar, Subject, Table};
+
+/// Conditions of which at least one must hold: one of `when`, or one of each table of `any`.
+pub(super) type Way<'r> = Vec<Access<'r>>;
+
+/// One condition, as something to look up.
+#[derive(Debug)]
+pub(super) struct Access<'r> {
+    pub(super) looked_at: LookedAt<'r>,
+    pub(super) keys: Keys,
+}
+
+/// What a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum LookedAt<'r> {
+    Arguments(&'r [Pointer]),
+    Fact(Fact),
+}
+
+/// What a value must have for one test to hold of it: any of these.
+#[derive(Debug)]
+pub(super) enum Keys {
+    /// The value itself.
+    Scalars(Vec<Scalar>),
+    /// A piece of its text.
+    Parts(Pieces),
+    /// A folder above it, as it stands below an anchor.
+    Folders(Vec<(Anchor, String)>),
+    /// A piece of its path below an anchor.
+    PathParts(Vec<(Anchor, Vec<u8>)>),
+    /// A number at or above this.
+    From(f64),
+    /// A number at or below this.
+    UpTo(f64),
+}
+
+/// The ways to look a rule up, each enough by itself.
+pub(super) fn ways(rule: &Rule) -> Vec<Way<'_>> {
+    let mut ways: Vec<Way<'_>> =
+        rule.when.iter().flatten().flat_map(accesses).map(|access| vec![access]).collect();
+    if !rule.any.is_empty() {
+        ways.extend(rule.any.iter().map(best).collect::<Option<Way<'_>>>());
+    }
+    ways
+}
+
+/// Ways through a table are alternatives too; one is enough, and whole values say more than parts of them.
+fn best(table: &Table) -> Option<Access<'_>> {
+    table.iter().flat_map(accesses).min_by_key(|access| access.keys.rank())
+}
+
+fn accesses(condition: &Condition) -> Vec<Access<'_>> {
+    let looked_at = match &condition.subject {
+        Subject::Arguments(pointers) => LookedAt::Arguments(pointers),
+        Subject::Fact(fact) => LookedAt::Fact(*fact),
+    };
+    let keys = condition.tests.iter().flat_map(keys);
+    keys.map(|keys| Access { looked_at, keys }).collect()
+}
+
+/// Keys of one test; several sets where each is enough. What is not known here is asked always.
+fn keys(test: &Predicate) -> Vec<Keys> {
+    if let Predicate::Eq(scalar) = test {
+        return vec![Keys::Scalars(vec![scalar.clone()])];
+    }
+    if let Predicate::In(scalars) = test {
+        return vec![Keys::Scalars(scalars.clone())];
+    }
+    if let Predicate::Glob(globs) = test {
+        return parts(globs.regexes().map(sets).collect());
+    }
+    if let Predicate::Matches(regexes) = test {
+        return parts(regexes.patterns().iter().map(|pattern| sets(pattern)).collect());
+    }
+    if let Predicate::PathUnder(bases) = test {
+        let folder = |parts: &[String]| parts.iter().fold(String::new(), |path, part| path + "/" + part);
+        return vec![Keys::Folders(
+            bases.iter().map(|base| (base.anchor, folder(&base.components))).collect(),
+        )];
+    }
+    if let Predicate::PathGlob(globs) = test {
+        let longest = |below: &str| sets(below).into_iter().next();
+        let pieces = globs.iter().map(|glob| {
+            let pieces = glob.below.regexes().next().and_then(longest)?;
+            Some(pieces.into_iter().map(|piece| (glob.anchor, piece)))
+        });
+        let pieces: Option<Vec<_>> = pieces.collect();
+        return pieces.map(|all| Keys::PathParts(all.into_iter().flatten().collect())).into_iter().collect();
+    }
+    if let Predicate::Gt(bound) | Predicate::Ge(bound) = test {
+        return vec![Keys::From(nearest(*bound))];
+    }
+    if let Predicate::Lt(bound) | Predicate::Le(bound) = test {
+        return vec![Keys::UpTo(nearest(*bound))];
+    }
+    Vec::new()
+}
+
+/// Of one pattern every set is a way; several patterns make one way together.
+fn parts(mut patterns: Vec<Vec<Pieces>>) -> Vec<Keys> {
+    if patterns.len() == 1 {
+        return patterns.pop().unwrap_or_default().into_iter().map(Keys::Parts).collect();
+    }
+    let longest: Option<Vec<Pieces>> = patterns.into_iter().map(|sets| sets.into_iter().next()).collect();
+    longest.map(|all| Keys::Parts(all.into_iter().flatten().collect())).into_iter().collect()
+}
+
+impl Keys {
+    /// Kinds of keys, the most telling first.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Scalars(_) => 0,
+            Self::Folders(_) => 1,
+            Self::PathParts(_) => 2,
+            Self::Parts(_) => 3,
+            Self::From(_) | Self::UpTo(_) => 4,
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Scalars(scalars) => scalars.len(),
+            Self::Folders(folders) => folders.len(),
+            Self::PathParts(parts) => parts.len(),
+            Self::Parts(parts) => parts.len(),
+            Self::From(_) | Self::UpTo(_) => 1,
+        }
+    }
+}
+
+/// The double next to a number. Rounding keeps order, so that comparing doubles finds too many at worst.
+#[allow(clippy::cast_precision_loss)] // see above
+pub(super) fn nearest(number: Number) -> f64 {
+    match number {
+        Number::Integer(integer) => integer as f64,
+        Number::Float(float) => float,
+    }
+}

@@ -1,0 +1,163 @@
+//! Many rules about the same tools, told apart by one condition of each.
+//!
+//! A rule with several conditions is looked up by the one that it shares with the fewest others. Invariant: each
+//! rule is found by exactly one of its ways, or always.
+
+use super::Map;
+use super::access::{Access, Keys, LookedAt, Way, ways};
+use super::field::Field;
+use crate::call::Call;
+use crate::policy::matcher::Scene;
+use crate::policy::{Policy, Scalar, Segment};
+use crate::wire::{JsonKind, fold};
+
+/// Keys of all rules together: a long list in each of many rules would take more memory than it saves time.
+const MOST_KEYS: usize = 1 << 18;
+/// Pieces shorter than this stand in too many texts. Bytes.
+const SHORT: usize = 3;
+
+/// Rules by what they look at.
+#[derive(Debug)]
+pub(super) struct Buckets {
+    /// Rules without a condition to go by.
+    always: Vec<u32>,
+    fields: Vec<Field>,
+    /// Fields by the folded name that their pointers begin with.
+    by_name: Map<String, Vec<usize>>,
+    /// The other fields.
+    open: Vec<usize>,
+}
+
+impl Buckets {
+    pub(super) fn new(policy: &Policy, rules: &[u32]) -> Self {
+        let most = (MOST_KEYS / rules.len().max(1)).max(1);
+        let options: Vec<(u32, Vec<Way<'_>>)> =
+            rules.iter().filter_map(|number| Some((*number, ways_of(policy, *number, most)?))).collect();
+        let mut shared: Map<(LookedAt<'_>, Key), usize> = Map::default();
+        for access in options.iter().flat_map(|(_, ways)| ways).flatten() {
+            for key in hashed(&access.keys) {
+                *shared.entry((access.looked_at, key)).or_default() += 1;
+            }
+        }
+        let mut built =
+            Self { always: Vec::new(), fields: Vec::new(), by_name: Map::default(), open: Vec::new() };
+        let mut numbers: Map<LookedAt<'_>, usize> = Map::default();
+        let mut drafts = Vec::new();
+        for (rule, ways) in options {
+            let Some(way) = ways.into_iter().min_by_key(|way| cost(way, &shared)) else {
+                built.always.push(rule);
+                continue;
+            };
+            for access in way {
+                let number = *numbers.entry(access.looked_at).or_insert_with(|| {
+                    drafts.push(Field::draft(access.looked_at));
+                    drafts.len() - 1
+                });
+                if let Some(draft) = drafts.get_mut(number) {
+                    draft.add(access.keys, rule);
+                }
+            }
+        }
+        for (looked_at, number) in numbers {
+            built.name(looked_at, number);
+        }
+        built.fields = drafts.into_iter().map(super::field::Draft::finish).collect();
+        built
+    }
+
+    /// Lets the field be found by the members that its pointers begin with.
+    fn name(&mut self, looked_at: LookedAt<'_>, field: usize) {
+        let names = match looked_at {
+            LookedAt::Fact(_) => None,
+            LookedAt::Arguments(pointers) => {
+                let first = |segments: &'_ [Segment]| match segments.first() {
+                    Some(Segment::Key { folded, .. }) => Some(folded.clone()),
+                    Some(Segment::One | Segment::Any) | None => None,
+                };
+                pointers.iter().map(|pointer| first(&pointer.segments)).collect::<Option<Vec<_>>>()
+            }
+        };
+        match names {
+            Some(names) => {
+                names.into_iter().for_each(|name| self.by_name.entry(name).or_default().push(field))
+            }
+            None => self.open.push(field),
+        }
+    }
+
+    /// Adds the rules that may match.
+    pub(super) fn find(&self, scene: &Scene<'_>, found: &mut Vec<u32>) {
+        found.extend(&self.always);
+        let mut fields = self.open.clone();
+        self.named(scene.call, &mut fields);
+        fields.sort_unstable();
+        fields.dedup();
+        for field in fields.into_iter().filter_map(|field| self.fields.get(field)) {
+            field.find(scene, found);
+        }
+    }
+
+    /// Adds the fields that lead anywhere in these arguments.
+    fn named(&self, call: &Call<'_>, fields: &mut Vec<usize>) {
+        let Some(arguments) = call.arguments else { return };
+        if arguments.kind() != JsonKind::Object {
+            fields.extend(self.by_name.values().flatten());
+            return;
+        }
+        for (name, _) in arguments.members() {
+            fields.extend(self.by_name.get(&*fold(&name)).into_iter().flatten());
+        }
+    }
+}
+
+/// The ways of a rule that are short enough.
+fn ways_of(policy: &Policy, number: u32, most: usize) -> Option<Vec<Way<'_>>> {
+    let mut ways = ways(policy.rules.get(number as usize)?);
+    ways.retain(|way| way.iter().map(|access| access.keys.count()).sum::<usize>() <= most);
+    Some(ways)
+}
+
+/// A key in a form that can be counted.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Text(String),
+    Number(u64),
+    Bool(bool),
+    Part(Vec<u8>),
+    Range,
+}
+
+fn hashed(keys: &Keys) -> Vec<Key> {
+    let scalar = |scalar: &Scalar| match scalar {
+        Scalar::String(text) => Key::Text(text.clone()),
+        Scalar::Number(number) => Key::Number(super::access::nearest(*number).to_bits()),
+        Scalar::Bool(value) => Key::Bool(*value),
+    };
+    match keys {
+        Keys::Scalars(scalars) => scalars.iter().map(scalar).collect(),
+        Keys::Folders(folders) => folders.iter().map(|(_, folder)| Key::Text(folder.clone())).collect(),
+        Keys::Parts(parts) => parts.iter().map(|part| Key::Part(part.clone())).collect(),
+        Keys::PathParts(parts) => parts.iter().map(|(_, part)| Key::Part(part.clone())).collect(),
+        Keys::From(_) | Keys::UpTo(_) => vec![Key::Range],
+    }
+}
+
+/// How little a way tells: by how many rules share its most common key, whether that stands in many texts, and
+/// what kind of key it is.
+fn cost(
+    way: &[Access<'_>],
+    shared: &Map<(LookedAt<'_>, Key), usize>,
+) -> (usize, u8, std::cmp::Reverse<usize>) {
+    let mut cost = (0, 0, std::cmp::Reverse(usize::MAX));
+    for access in way {
+        for key in hashed(&access.keys) {
+            let length = if let Key::Part(part) = &key { part.len() } else { usize::MAX };
+            let times = if length < SHORT { 8 } else { 1 };
+            let sharing = shared.get(&(access.looked_at, key)).copied().unwrap_or(1);
+            cost.0 = cost.0.max(sharing * times);
+            cost.2 = cost.2.max(std::cmp::Reverse(length));
+        }
+        cost.1 = cost.1.max(access.keys.rank());
+    }
+    cost
+}

@@ -1,0 +1,273 @@
+//! The index against the evaluator that asks every rule: whatever the policy and the call, they agree.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::sample::at_home;
+use crate::call::Call;
+use crate::policy::{Facts, Policy, ResolvePath, World, compile, schema};
+use crate::wire::Json;
+
+const TOOLS: &[&str] = &[
+    "",
+    "tools = \"write\"",
+    "tools = \"write\"",
+    "tools = [\"read\", \"write\"]",
+    "tools = \"wr*\"",
+    "tools = [\"*e\", \"x\"]",
+    "tools = \"*i*\"",
+    "tools = [\"!wr*\"]",
+    "tools = [\"*\", \"!read\"]",
+    "tools = \"{read,write}\"",
+    "tools = \"?rite\"",
+    "tools = \"caf\u{e9}\"",
+    "tools = \"cafe\u{301}*\"",
+    "methods = [\"tools/call\", \"resources/read\"]",
+    "methods = \"resources/*\"\ntools = \"write\"",
+    "servers = [\"files\", \"x\"]\ntools = \"write\"",
+    "servers = \"!files\"",
+];
+
+const POINTERS: &[&str] = &[
+    "/a",
+    "/a",
+    "/a",
+    "/A",
+    "/a/b",
+    "/b",
+    "/a | /b",
+    "/a | ",
+    "/**",
+    "/**/b",
+    "/*",
+    "/*/b",
+    "/a/0",
+    "/a/*",
+    "",
+    "/a/**",
+    "/caf\u{e9}",
+];
+
+const TESTS: &[&str] = &[
+    "'hit'",
+    "'Hit'",
+    "'cafe\u{301}'",
+    "'caf\u{e9}'",
+    "''",
+    "7",
+    "7.0",
+    "0",
+    "9007199254740993",
+    "9007199254740992.0",
+    "true",
+    "['hit', 'a', '/etc/x']",
+    "['hit', 7]",
+    "[true, 1, 'x']",
+    "{ eq = 'hit', bytes_gt = 3 }",
+    "{ glob = 'h*' }",
+    "{ glob = ['*t', 'c?f*'] }",
+    "{ glob = '*caf\u{e9}*' }",
+    "{ glob = '*cafe\u{301}' }",
+    "{ glob = '*' }",
+    "{ glob = '{hit,7}' }",
+    "{ glob = ['hit', '*'] }",
+    "{ matches = 'i' }",
+    "{ matches = '(?i)^HIT$' }",
+    "{ matches = ['^a', 'true|null'] }",
+    "{ matches = ['x', '.'] }",
+    "{ matches = '(?i)k' }",
+    "{ matches = '7+', glob = '?' }",
+    "{ gt = 3 }",
+    "{ ge = 7, lt = 8 }",
+    "{ le = 0 }",
+    "{ lt = 7.5 }",
+    "{ bytes_gt = 3 }",
+    "{ exists = true }",
+    "{ exists = false }",
+    "{ path_under = '/etc' }",
+    "{ path_under = ['/etc/x', '/'] }",
+    "{ path_under = ['{root}', '/tmp'] }",
+    "{ path_under = '{root}/src' }",
+    "{ path_under = '~' }",
+    "{ path_under = '/link' }",
+    "{ path_under = '/caf\u{e9}' }",
+    "{ path_outside = ['{root}'] }",
+    "{ path_glob = '*.pem' }",
+    "{ path_glob = ['**/.ssh/**', '/etc/*'] }",
+    "{ path_glob = '{root}/**/x' }",
+    "{ path_glob = '~/*' }",
+    "{ path_glob = '*' }",
+];
+
+const FACTS: &[&str] = &[
+    "agent = 'ci'",
+    "agent = { glob = 'c*' }",
+    "group = ['one', 'two']",
+    "group = { matches = 'o$' }",
+    "risk = 'high'",
+    "risk = ['low', 'high']",
+    "user = { exists = true }",
+    "root = { path_under = '/home' }",
+    "server = 'files'",
+];
+
+const LEAVES: &[&str] = &[
+    "\"hit\"",
+    "\"Hit\"",
+    "\"HIT\"",
+    "\"caf\u{e9}\"",
+    "\"cafe\\u0301\"",
+    "\"x cafe\u{301}\"",
+    "\"\"",
+    "\"7\"",
+    "\" 7 \"",
+    "\"true\"",
+    "\"null\"",
+    "\"\u{212a}\"",
+    "7",
+    "7.0",
+    "70e-1",
+    "-0",
+    "9007199254740993",
+    "1e999",
+    "true",
+    "false",
+    "null",
+    "\"/etc\"",
+    "\"/etc/x/../x\"",
+    "\"/etcx\"",
+    "\"/link/x\"",
+    "\"/real/y\"",
+    "\"/home/me/app/src/x\"",
+    "\"src/x\"",
+    "\"~/.ssh/id\"",
+    "\"file:///etc/x\"",
+    "\"/cafe\u{301}/x\"",
+    "\"/x/key.pem\"",
+    "\"/proc/self/root\"",
+    "\"C:\\\\etc\"",
+    "\"{\\\"b\\\":\\\"hit\\\"}\"",
+    "\"[\\\"hit\\\",7]\"",
+    "\"\\\"hit\\\"\"",
+    "\"{\\\"a\\\":1,\\\"a\\\":2}\"",
+    "\"a text that is longer than what is judged\"",
+    "\"{\\\"b\\\":\\\"a text that is longer than what is judged\\\"}\"",
+];
+
+const NAMES: &[&str] = &["a", "b", "A", " a", "0", "hit", "caf\u{e9}", "cafe\u{301}", "7", "/etc/x"];
+
+/// Where links lead.
+struct Table;
+
+impl ResolvePath for Table {
+    fn resolve(&self, path: &str) -> Option<String> {
+        let rest = path.strip_prefix("/link").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        rest.map(|rest| format!("/real{rest}"))
+            .or_else(|| (path == "/home/me/app").then(|| "/real/app".to_owned()))
+    }
+}
+
+fn any_condition() -> impl Strategy<Value = String> {
+    let argument =
+        (select(POINTERS), select(TESTS)).prop_map(|(pointer, test)| format!("'{pointer}' = {test}"));
+    prop_oneof![6 => argument, 1 => select(FACTS).prop_map(str::to_owned)]
+}
+
+fn any_table() -> impl Strategy<Value = String> {
+    (any_condition(), proptest::option::weighted(0.3, any_condition())).prop_map(|(one, other)| match other {
+        // A key stands once in a table.
+        Some(other) if other.split(" = ").next() != one.split(" = ").next() => {
+            format!("{{ {one}, {other} }}")
+        }
+        Some(_) | None => format!("{{ {one} }}"),
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = String> {
+    let effect = select(&["allow", "warn", "require_approval", "deny"][..]);
+    let any = proptest::option::weighted(0.2, proptest::collection::vec(any_table(), 1..3));
+    let when = proptest::option::weighted(0.9, any_table());
+    (effect, select(TOOLS), when, any, proptest::option::weighted(0.2, any_table())).prop_map(
+        |(effect, tools, when, any, unless)| {
+            let mut text = format!("[[rule]]\naction = '{effect}'\n{tools}\n");
+            when.map(|when| writeln!(text, "when = {when}"));
+            any.map(|any| writeln!(text, "any = [{}]", any.join(", ")));
+            unless.map(|unless| writeln!(text, "unless = {unless}"));
+            text
+        },
+    )
+}
+
+fn any_policy() -> impl Strategy<Value = String> {
+    let top = select(&["", "max_judged = 20\n", "default = 'deny'\n"][..]);
+    (top, proptest::collection::vec(any_rule(), 2..40)).prop_map(|(top, rules)| {
+        let tools = "[[tool]]\nmatch = 'wr*'\nrisk = 'high'\n[[tool]]\nmatch = '*e'\nrisk = 'low'\n";
+        format!("version = 1\n{top}{tools}{}", rules.concat())
+    })
+}
+
+/// What is at fault in it is left out: a generator may write what the compiler refuses.
+fn compiled(source: &str) -> Policy {
+    let (document, faults) = schema::parse(source);
+    assert!(faults.is_empty(), "{faults:?}\n{source}");
+    let mut reading = schema::Reading::default();
+    let mut top = schema::Section::new("", 0..0, document.get_ref());
+    let file = schema::file(&mut top, &mut reading);
+    compile::compile(file, source, compile::Surroundings::default(), &mut reading)
+}
+
+fn any_json() -> impl Strategy<Value = String> {
+    let leaf = select(LEAVES).prop_map(str::to_owned);
+    let inner = leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(|all| format!("[{}]", all.join(","))),
+            any_object(inner),
+        ]
+    });
+    prop_oneof![8 => any_object(inner.clone()), 1 => inner]
+}
+
+fn any_object(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    proptest::collection::btree_map(select(NAMES), inner, 0..4).prop_map(|all| {
+        let members: Vec<_> = all.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+fn facts(agent: Option<&str>, is_placed: bool) -> Facts {
+    Facts {
+        agent: agent.map(str::to_owned),
+        groups: if is_placed { vec!["two".to_owned(), "x".to_owned()] } else { Vec::new() },
+        server: Some("files".to_owned()),
+        ..if is_placed { at_home() } else { Facts::default() }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn the_index_agrees_with_the_linear_evaluator(
+        source in any_policy(),
+        calls in proptest::collection::vec((select(NAMES_OF_TOOLS), proptest::option::weighted(0.95, any_json())), 8),
+        agent in proptest::option::of(select(&["ci", "other"][..])),
+        placed in any::<bool>(),
+        method in select(&["tools/call", "tools/call", "tools/call", "resources/read", "x/y"][..]),
+        linked in any::<bool>(),
+    ) {
+        let (policy, facts) = (compiled(&source), facts(agent, placed));
+        let stance = policy.stance(facts.agent.as_deref(), "files");
+        let world = if linked { World::of(&facts).with_links(&Table) } else { World::of(&facts) };
+        for (name, arguments) in &calls {
+            let arguments = arguments.as_deref().and_then(Json::from_text);
+            let call = Call { method: method.into(), name: (*name).into(), arguments };
+            let (found, expected) =
+                (policy.evaluate(&stance, &call, world), policy.evaluate_linearly(&stance, &call, world));
+            prop_assert_eq!(found, expected, "{:?}", call);
+        }
+    }
+}
+
+const NAMES_OF_TOOLS: &[&str] =
+    &["write", "write", "read", "WRITE", "caf\u{e9}", "cafe\u{301}", "cafe\u{301}x", "", "xie"];
