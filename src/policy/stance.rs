@@ -20,6 +20,7 @@ pub struct Stance {
     pub fail_mode: FailMode,
     server: String,
     live: Vec<usize>,
+    labels: Vec<usize>,
 }
 
 impl Stance {
@@ -36,6 +37,11 @@ impl Stance {
     /// The server that it was made for.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Indices of the labels that can be set in front of the server.
+    pub(super) fn labels(&self) -> &[usize] {
+        &self.labels
     }
 
     /// Indices of the rules that are not off and cover the server, in file order.
@@ -66,7 +72,13 @@ impl Policy {
             .fold(base, |strictest, mode| strictest.max(*mode));
         let fail_mode =
             by_agent.fail_mode.or(by_server.fail_mode).or(self.fail_mode).unwrap_or(FailMode::Open);
-        Stance { base, rules, strictest, fail_mode, server: server.to_owned(), live }
+        let labels = self.live_labels(base, server);
+        Stance { base, rules, strictest, fail_mode, server: server.to_owned(), live, labels }
+    }
+
+    fn live_labels(&self, base: Mode, server: &str) -> Vec<usize> {
+        let numbered = self.labels.iter().enumerate().filter(|_| base != Mode::Off);
+        numbered.filter(|(_, label)| label.servers.contains(server)).map(|(index, _)| index).collect()
     }
 
     fn live_rules(&self, base: Mode, modes: &[Mode], server: &str) -> Vec<usize> {

@@ -5,6 +5,7 @@
 //! fault with a place. The parts of the file that are not policy are read by the settings, with the same
 //! [`Section`].
 
+mod history;
 mod reading;
 mod rule;
 pub(crate) mod units;
@@ -18,6 +19,7 @@ use toml::de::DeTable;
 
 use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings};
 
+pub(crate) use history::Label;
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
 pub(crate) use values::{did_you_mean, elements, only_strings, scalar, string};
@@ -50,6 +52,7 @@ pub(crate) struct File {
     pub(crate) max_judged: Option<u64>,
     pub(crate) agents: BTreeMap<String, ModeSettings>,
     pub(crate) tools: Vec<Tool>,
+    pub(crate) labels: Vec<Label>,
     pub(crate) rules: Vec<Rule>,
     /// Whether the file says anything about rules, if only `rule = []`.
     pub(crate) rules_written: bool,
@@ -109,6 +112,8 @@ pub(crate) fn file(top: &mut Section<'_>, reading: &mut Reading) -> File {
         file.agents.insert(name.into_inner(), modes);
     }
     file.tools = top.tables("tool", "", reading).into_iter().map(|section| tool(section, reading)).collect();
+    let labels = top.tables("label", "", reading).into_iter();
+    file.labels = labels.map(|section| history::label(section, reading)).collect();
     let rules = top.tables("rule", "", reading).into_iter().enumerate();
     file.rules = rules.map(|(index, section)| rule::rule(section, index + 1, reading)).collect();
     file
@@ -133,11 +138,7 @@ pub(crate) fn later(key: &str) -> Option<String> {
         "shell_only",
         "sql_any",
         "sql_only",
-        "rate",
-        "after",
-        "unless_after",
         "time",
-        "label",
         "include",
         "closed",
     ];
