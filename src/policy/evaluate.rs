@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::facts::Remembered;
-use super::matcher::{Scene, rule_matches};
+use super::matcher::{Scene, label_matches, rule_matches};
 use super::self_protection::reaches_protected;
-use super::{Acting, By, Effect, Match, Mode, Policy, Stance, Verdict, World};
+use super::{Acting, Budget, By, Effect, Match, Mode, Policy, Rule, Setting, Stance, Traces, Verdict, World};
 use crate::call::Call;
 
 /// Methods that `default` covers whatever it says.
@@ -44,7 +44,7 @@ impl Policy {
         let name = nfc(&call.name);
         let links = Remembered::new(world.links);
         let scene = Scene { call, name: &name, world: world.with_links(&links), policy: self };
-        let mut found = Found { default: self.default_for(call), base: stance.base, matches: Vec::new() };
+        let mut found = Found::new(self.default_for(call), stance.base);
         if self.self_protection && call.method == COVERED[0] && reaches_protected(&scene) {
             found.push(By::SelfProtection, Effect::Deny, stance.base);
         }
@@ -52,10 +52,11 @@ impl Policy {
             let (Some(rule), Some(mode)) = (self.rules.get(*index), stance.rules.get(*index)) else {
                 continue;
             };
-            if rule_matches(rule, &scene) {
+            if rule_matches(rule, &scene) && found.is_over(rule, &scene) {
                 found.push(By::Rule(*index), rule.effect, *mode);
             }
         }
+        found.labels(stance, &scene);
         self.lift(&mut found.matches);
         Some(found.verdict(self))
     }
@@ -65,7 +66,7 @@ impl Policy {
         if stance.is_off() {
             return None;
         }
-        let mut found = Found { default: None, base: stance.base, matches: Vec::new() };
+        let mut found = Found::new(None, stance.base);
         found.push(By::Malformed, Effect::Deny, stance.strictest);
         Some(found.verdict(self))
     }
@@ -127,9 +128,34 @@ struct Found {
     default: Option<Effect>,
     base: Mode,
     matches: Vec<Voice>,
+    traces: Traces,
 }
 
 impl Found {
+    fn new(default: Option<Effect>, base: Mode) -> Self {
+        Self { default, base, matches: Vec::new(), traces: Traces::default() }
+    }
+
+    /// Whether the budget is spent of a rule that matches otherwise; a rule without a rate needs none. The call is
+    /// counted either way.
+    fn is_over(&mut self, rule: &Rule, scene: &Scene<'_>) -> bool {
+        let Some(rate) = &rule.rate else { return true };
+        let budget = Budget::of(rule, rate, scene.world.facts, scene.name);
+        // A rule that is written twice counts once.
+        if !self.traces.spends.contains(&budget) {
+            self.traces.spends.push(budget);
+        }
+        scene.world.past.is_spent(&budget)
+    }
+
+    /// Notes which labels the call sets.
+    fn labels(&mut self, stance: &Stance, scene: &Scene<'_>) {
+        for index in stance.labels() {
+            let grade = scene.policy.labels.get(*index).and_then(|label| label_matches(label, scene));
+            self.traces.labels.extend(grade.map(|grade| Setting { label: *index, grade }));
+        }
+    }
+
     fn push(&mut self, by: By, effect: Effect, mode: Mode) {
         self.matches.push(Voice { by, effect, mode, lifted: false, lifts_acting: false });
     }
@@ -189,6 +215,7 @@ impl Found {
             acting,
             matched,
             revision: policy.revision.clone(),
+            traces: self.traces,
         }
     }
 

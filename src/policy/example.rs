@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Example, Fact, Facts, Mode, Names, Policy, ToolMetadata, Verdict, World};
+use super::{
+    Budget, Example, Fact, Facts, Label, Marked, Mode, Names, Past, Policy, ToolMetadata, Verdict, World,
+};
 use crate::call::Call;
 use crate::wire::Json;
 
@@ -60,7 +62,20 @@ fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> 
     let said = said_of_tools(policy, &example.facts);
     let policy = said.as_ref().unwrap_or(policy);
     let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
-    policy.evaluate(&stance, &call, World::of(&facts))
+    policy.evaluate(&stance, &call, World::of(&facts).with_past(&Supposed(example)))
+}
+
+/// The past that an example gives.
+struct Supposed<'p>(&'p Example);
+
+impl Past for Supposed<'_> {
+    fn is_spent(&self, budget: &Budget) -> bool {
+        self.0.calls_before >= budget.max
+    }
+
+    fn marked(&self, label: &Label) -> Marked {
+        if self.0.after.iter().any(|id| **id == *label.id) { Marked::Surely } else { Marked::No }
+    }
 }
 
 fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {

@@ -6,7 +6,9 @@
 
 use super::pointer::{Readers, Selected, select};
 use super::predicate::{Judge, Outcome, Value};
-use super::{Condition, Effect, Fact, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World};
+use super::{
+    Condition, Effect, Fact, Grade, Label, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World,
+};
 use crate::call::Call;
 
 /// All that a rule can look at.
@@ -43,16 +45,50 @@ impl Polarity {
     }
 }
 
-/// Whether the rule matches. Its mode and its `servers` are not looked at: the stance has.
+/// Whether the rule matches, but for its rate. Its mode and its `servers` are not looked at: the stance has.
 pub(super) fn rule_matches(rule: &Rule, scene: &Scene<'_>) -> bool {
     let polarity = Polarity::of(rule.effect);
-    let holds =
-        |table: &Table, polarity| table.iter().all(|condition| condition_holds(condition, polarity, scene));
-    rule.methods.contains(&scene.call.method)
-        && rule.tools.contains(scene.name)
-        && rule.when.as_ref().is_none_or(|table| holds(table, polarity))
-        && (rule.any.is_empty() || rule.any.iter().any(|table| holds(table, polarity)))
-        && !rule.unless.as_ref().is_some_and(|table| holds(table, polarity.reversed()))
+    let Rule { methods, tools, when, any, unless, .. } = rule;
+    Keys { methods, tools, when: when.as_ref(), any, unless: unless.as_ref() }.hold(polarity, scene)
+        && (rule.after.is_empty() || any_is_set(&rule.after, polarity, scene))
+        && !any_is_set(&rule.unless_after, polarity.reversed(), scene)
+}
+
+/// How sure it is that a call is what the label speaks of, if it may be at all. `servers` is not looked at.
+pub(super) fn label_matches(label: &Label, scene: &Scene<'_>) -> Option<Grade> {
+    let Label { methods, tools, when, any, unless, .. } = label;
+    let keys = Keys { methods, tools, when: when.as_ref(), any, unless: unless.as_ref() };
+    if !keys.hold(Polarity::Restrictive, scene) {
+        return None;
+    }
+    Some(if keys.hold(Polarity::Permissive, scene) { Grade::Surely } else { Grade::Possibly })
+}
+
+/// What rules and labels name calls by.
+struct Keys<'r> {
+    methods: &'r Names,
+    tools: &'r Names,
+    when: Option<&'r Table>,
+    any: &'r [Table],
+    unless: Option<&'r Table>,
+}
+
+impl Keys<'_> {
+    fn hold(&self, polarity: Polarity, scene: &Scene<'_>) -> bool {
+        let holds = |table: &Table, polarity| {
+            table.iter().all(|condition| condition_holds(condition, polarity, scene))
+        };
+        self.methods.contains(&scene.call.method)
+            && self.tools.contains(scene.name)
+            && self.when.is_none_or(|table| holds(table, polarity))
+            && (self.any.is_empty() || self.any.iter().any(|table| holds(table, polarity)))
+            && !self.unless.is_some_and(|table| holds(table, polarity.reversed()))
+    }
+}
+
+fn any_is_set(labels: &[usize], polarity: Polarity, scene: &Scene<'_>) -> bool {
+    let mut labels = labels.iter().filter_map(|index| scene.policy.labels.get(*index));
+    labels.any(|label| scene.world.past.marked(label).holds(polarity))
 }
 
 impl Names {

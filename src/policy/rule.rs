@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
+use super::{Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes};
 
 /// One revision of a policy.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Policy {
     pub servers: BTreeMap<String, ModeSettings>,
     /// `[[tool]]`.
     pub tools: Vec<ToolMetadata>,
+    /// `[[label]]` in file order.
+    pub labels: Vec<Label>,
     /// `[[rule]]` in file order, rules with `mode = "off"` included.
     pub rules: Vec<Rule>,
 }
@@ -82,6 +84,12 @@ pub struct Rule {
     pub any: Vec<Table>,
     /// `unless`.
     pub unless: Option<Table>,
+    /// `rate`: the rule also needs its budget to be spent.
+    pub rate: Option<Rate>,
+    /// `after`: indices of labels of which one must be set.
+    pub after: Vec<usize>,
+    /// `unless_after`: indices of labels of which none may be set.
+    pub unless_after: Vec<usize>,
     /// `mode`.
     pub mode: Option<Mode>,
     /// `modes`: by agent.
@@ -147,6 +155,10 @@ pub struct Example {
     pub arguments: Option<String>,
     /// `facts`: those given replace what would be known.
     pub facts: BTreeMap<Fact, Vec<String>>,
+    /// `after`: ids of labels that are taken as surely set.
+    pub after: Vec<String>,
+    /// `calls_before`: how many calls like it each budget is taken to have seen.
+    pub calls_before: u32,
     /// The verdict expected.
     pub expect: Effect,
 }

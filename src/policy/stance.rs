@@ -26,6 +26,7 @@ pub struct Stance {
     server: String,
     live: Vec<usize>,
     index: Lazy,
+    labels: Vec<usize>,
 }
 
 /// The index of the live rules, made when a call first asks. It follows from the rest, so any two are alike.
@@ -54,6 +55,11 @@ impl Stance {
     /// The server that it was made for.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Indices of the labels that can be set in front of the server.
+    pub(super) fn labels(&self) -> &[usize] {
+        &self.labels
     }
 
     /// Indices of the rules that are not off and cover the server, in file order.
@@ -103,7 +109,14 @@ impl Policy {
             .fold(base, |strictest, mode| strictest.max(*mode));
         let fail_mode =
             by_agent.fail_mode.or(by_server.fail_mode).or(self.fail_mode).unwrap_or(FailMode::Open);
-        Stance { base, rules, strictest, fail_mode, server: server.to_owned(), live, index: Lazy::default() }
+        let labels = self.live_labels(base, server);
+        let server = server.to_owned();
+        Stance { base, rules, strictest, fail_mode, server, live, labels, index: Lazy::default() }
+    }
+
+    fn live_labels(&self, base: Mode, server: &str) -> Vec<usize> {
+        let numbered = self.labels.iter().enumerate().filter(|_| base != Mode::Off);
+        numbered.filter(|(_, label)| label.servers.contains(server)).map(|(index, _)| index).collect()
     }
 
     fn live_rules(&self, base: Mode, modes: &[Mode], server: &str) -> Vec<usize> {

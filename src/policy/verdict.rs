@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Traces;
+
 /// What a rule or the default says about a call, mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
@@ -132,4 +134,6 @@ pub struct Verdict {
     pub matched: Vec<Match>,
     /// The revision that was asked: the content hash of the policy file.
     pub revision: Arc<str>,
+    /// What the call leaves behind for rules that look back.
+    pub traces: Traces,
 }

@@ -3,7 +3,7 @@
 //! It holds answers and asks nothing of its own. Invariant: two calls judged in the same world by the same
 //! policy get the same verdict.
 
-use super::{Facts, NoLinks, ResolvePath};
+use super::{Facts, NoLinks, NothingYet, Past, ResolvePath};
 
 /// The circumstances of one call.
 #[derive(Clone, Copy)]
@@ -14,18 +14,26 @@ pub struct World<'a> {
     pub links: &'a dyn ResolvePath,
     /// When it was read, milliseconds since the Unix epoch.
     pub unix_ms: i64,
+    /// What happened before.
+    pub past: &'a dyn Past,
 }
 
 impl<'a> World<'a> {
-    /// A world at the epoch in which only these facts are known.
+    /// A world at the epoch in which only these facts are known and nothing has happened yet.
     pub fn of(facts: &'a Facts) -> Self {
-        Self { facts, links: &NoLinks, unix_ms: 0 }
+        Self { facts, links: &NoLinks, unix_ms: 0, past: &NothingYet }
     }
 
     /// The same world with symbolic links.
     #[must_use]
     pub fn with_links(self, links: &'a dyn ResolvePath) -> Self {
         Self { links, ..self }
+    }
+
+    /// The same world after these events.
+    #[must_use]
+    pub fn with_past(self, past: &'a dyn Past) -> Self {
+        Self { past, ..self }
     }
 
     /// The same world at this time, milliseconds since the Unix epoch.

@@ -53,7 +53,8 @@ pub(super) fn check_absent_words(rule: &schema::Rule, effect: Effect, reading: &
     }
 }
 
-fn claimed(table: &Spanned<Vec<schema::Condition>>, why: &str, reading: &mut Reading) {
+/// A fault for each fact that is only claimed.
+pub(super) fn claimed(table: &Spanned<Vec<schema::Condition>>, why: &str, reading: &mut Reading) {
     for condition in table.get_ref() {
         let name = condition.key.get_ref().as_str();
         if fact_named(name).is_some_and(Fact::is_claimed) {

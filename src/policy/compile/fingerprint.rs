@@ -8,8 +8,13 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::policy::schema::{Condition, List, Rule, Tool};
-use crate::policy::{Effect, Number, Scalar};
+use crate::policy::schema::{Condition, File, Label, List, Rule, Tool};
+use crate::policy::{Effect, Number, On, Rate, Reach, Scalar, Share};
+
+/// `when` or `unless`.
+type Conditions = Option<Spanned<Vec<Condition>>>;
+/// `any`.
+type Alternatives = Option<Spanned<Vec<Spanned<Vec<Condition>>>>>;
 
 /// The `[[tool]]` entries as canonical text: part of every rule that asks for what they say.
 pub(super) fn tools(tools: &[Tool]) -> Value {
@@ -21,8 +26,8 @@ pub(super) fn tools(tools: &[Tool]) -> Value {
 }
 
 /// The fingerprint of each rule; `overrides` gives the indices of the rules that each one lifts.
-pub(super) fn rules(rules: &[Rule], overrides: &[Vec<usize>], tools: &Value) -> Vec<[u8; 32]> {
-    let contents: Vec<Value> = rules.iter().map(|rule| content(rule, tools)).collect();
+pub(super) fn rules(file: &File, overrides: &[Vec<usize>], tools: &Value) -> Vec<[u8; 32]> {
+    let contents: Vec<Value> = file.rules.iter().map(|rule| content(rule, &file.labels, tools)).collect();
     let plain: Vec<[u8; 32]> = contents.iter().map(digest).collect();
     let lifted =
         |indices: &Vec<usize>| sorted(indices.iter().filter_map(|i| plain.get(*i)).map(|hash| json!(hash)));
@@ -40,10 +45,10 @@ fn digest(value: &Value) -> [u8; 32] {
     Sha256::digest(value.to_string().as_bytes()).into()
 }
 
-fn content(rule: &Rule, tools: &Value) -> Value {
+fn content(rule: &Rule, labels: &[Label], tools: &Value) -> Value {
     let any =
         rule.any.as_ref().map(|any| sorted(any.get_ref().iter().map(|table| conditions(table.get_ref()))));
-    json!({
+    let mut content = json!({
         "action": rule.action.as_ref().map_or(Effect::Deny, |action| *action.get_ref()).as_str(),
         "tools": names(rule.tools.as_ref()),
         "servers": names(rule.servers.as_ref()),
@@ -51,13 +56,58 @@ fn content(rule: &Rule, tools: &Value) -> Value {
         "when": rule.when.as_ref().map(|table| conditions(table.get_ref())),
         "any": any,
         "unless": rule.unless.as_ref().map(|table| conditions(table.get_ref())),
-        "metadata": asks_for_metadata(rule).then(|| tools.clone()),
+        "metadata": asks_for_metadata(&rule.when, &rule.any, &rule.unless).then(|| tools.clone()),
+    });
+    // Rules that do not look back keep the hash that they had before there was a past.
+    if (&rule.rate, &rule.after, &rule.unless_after) != (&None, &None, &None)
+        && let Some(members) = content.as_object_mut()
+    {
+        let rate = rule.rate.as_ref().map(Spanned::get_ref);
+        members.insert("rate".to_owned(), json!(rate.map(|rate| (rate.max, rate.per_ms, by(rate)))));
+        members.insert("after".to_owned(), named(rule.after.as_ref(), labels, tools));
+        members.insert("unless_after".to_owned(), named(rule.unless_after.as_ref(), labels, tools));
+    }
+    content
+}
+
+fn by(rate: &Rate) -> Vec<&'static str> {
+    let words = Share::WORDS.iter().filter(|(_, share)| rate.by.contains(share));
+    words.map(|(word, _)| *word).collect()
+}
+
+/// The labels that a rule reads, with all that sets them.
+fn named(list: Option<&List<String>>, labels: &[Label], tools: &Value) -> Value {
+    let Some(list) = list else { return Value::Null };
+    let is_named = |label: &&Label| {
+        let same = |name: &Spanned<String>| {
+            label.id.as_ref().is_some_and(|id| id.get_ref().nfc().eq(name.get_ref().nfc()))
+        };
+        list.get_ref().iter().any(same)
+    };
+    sorted(labels.iter().filter(is_named).map(|label| self::label(label, tools)))
+}
+
+fn label(label: &Label, tools: &Value) -> Value {
+    let any =
+        label.any.as_ref().map(|any| sorted(any.get_ref().iter().map(|table| conditions(table.get_ref()))));
+    json!({
+        "id": label.id.as_ref().map(Spanned::get_ref),
+        "tools": names(label.tools.as_ref()),
+        "servers": names(label.servers.as_ref()),
+        "methods": names(label.methods.as_ref()),
+        "when": label.when.as_ref().map(|table| conditions(table.get_ref())),
+        "any": any,
+        "unless": label.unless.as_ref().map(|table| conditions(table.get_ref())),
+        "metadata": asks_for_metadata(&label.when, &label.any, &label.unless).then(|| tools.clone()),
+        "on_result": label.on.as_ref().is_some_and(|on| *on.get_ref() == On::Result),
+        "shared": label.reach.as_ref().is_some_and(|reach| *reach.get_ref() == Reach::Processes),
+        "ttl": label.ttl_ms,
     })
 }
 
-fn asks_for_metadata(rule: &Rule) -> bool {
-    let any = rule.any.iter().flat_map(Spanned::get_ref);
-    let tables = rule.when.iter().chain(any).chain(&rule.unless);
+fn asks_for_metadata(when: &Conditions, any: &Alternatives, unless: &Conditions) -> bool {
+    let any = any.iter().flat_map(Spanned::get_ref);
+    let tables = when.iter().chain(any).chain(unless);
     let mut keys = tables.flat_map(Spanned::get_ref).map(|condition| condition.key.get_ref().as_str());
     keys.any(|key| matches!(key, "risk" | "action" | "resource"))
 }

@@ -5,6 +5,7 @@
 
 mod condition;
 mod fingerprint;
+mod history;
 mod names;
 mod notes;
 mod path;
@@ -19,7 +20,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::schema::{self, Reading};
 use super::{
-    Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Names, Part, Policy, Rule, ToolMetadata, parts,
+    Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Part, Policy, Rule, ToolMetadata, parts,
 };
 
 use names::What;
@@ -58,16 +59,22 @@ pub(crate) fn compile(
     let ids = references::ids(&file.rules, reading);
     let overrides = references::overrides(&file.rules, &ids, reading);
     let tools_text = fingerprint::tools(&file.tools);
-    let fingerprints = fingerprint::rules(&file.rules, &overrides, &tools_text);
+    let fingerprints = fingerprint::rules(&file, &overrides, &tools_text);
+    let labels = history::Labels::of(&file, reading);
+    let looks_back: Vec<[Vec<usize>; 2]> =
+        file.rules.iter().map(|rule| looks_back(rule, &labels, reading)).collect();
+    let labels = history::labels(&file.labels, reading);
     let tools = file.tools.iter().map(|tool| tool_metadata(tool, reading)).collect();
     let places = Places::of(source);
-    let parts = ids.into_iter().zip(overrides).zip(fingerprints);
-    let rules = file.rules.into_iter().zip(parts).map(|(rule, ((id, overrides), fingerprint))| {
-        let mut compiled = compile_rule(rule, id, &places, reading);
-        compiled.overrides = overrides;
-        compiled.fingerprint = fingerprint;
-        compiled
-    });
+    let parts = ids.into_iter().zip(overrides).zip(fingerprints).zip(looks_back);
+    let rules =
+        file.rules.into_iter().zip(parts).map(|(rule, (((id, overrides), fingerprint), looks_back))| {
+            let mut compiled = compile_rule(rule, id, &places, reading);
+            compiled.overrides = overrides;
+            compiled.fingerprint = fingerprint;
+            [compiled.after, compiled.unless_after] = looks_back;
+            compiled
+        });
     let rules = rules.collect();
     Policy {
         name: name.as_deref().unwrap_or("default").into(),
@@ -82,6 +89,7 @@ pub(crate) fn compile(
         agents: file.agents,
         servers: surroundings.servers,
         tools,
+        labels,
         rules,
     }
 }
@@ -96,14 +104,18 @@ pub fn revision(source: &str) -> Arc<str> {
     hex.into()
 }
 
+/// The labels that a rule reads: `after`, `unless_after`.
+fn looks_back(rule: &schema::Rule, labels: &history::Labels, reading: &mut Reading) -> [Vec<usize>; 2] {
+    labels.check_examples(rule, reading);
+    let after = labels.named(rule.after.as_ref(), "after", reading);
+    [after, labels.named(rule.unless_after.as_ref(), "unless_after", reading)]
+}
+
 fn compile_rule(rule: schema::Rule, id: Arc<str>, places: &Places, reading: &mut Reading) -> Rule {
     let effect = rule.action.as_ref().map_or(Effect::Deny, |action| *action.get_ref());
     condition::check_absent_words(&rule, effect, reading);
-    let methods = match &rule.methods {
-        Some(methods) => names::names(Some(methods), What::Methods, reading),
-        None => Names { exact: vec!["tools/call".to_owned()], any_given: true, ..Names::default() },
-    };
-    notes::about_methods(rule.methods.as_ref(), &methods, reading);
+    history::check_rate(&rule, effect, reading);
+    let methods = names::methods(rule.methods.as_ref(), reading);
     Rule {
         id,
         position: rule.position,
@@ -114,6 +126,9 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, places: &Places, reading: &mut
         when: rule.when.as_ref().map(|when| condition::table(when, reading)),
         any: rule.any.as_ref().map(|any| condition::alternatives(any, reading)).unwrap_or_default(),
         unless: rule.unless.as_ref().map(|unless| condition::table(unless, reading)),
+        rate: rule.rate.map(Spanned::into_inner),
+        after: Vec::new(),
+        unless_after: Vec::new(),
         mode: rule.mode.map(Spanned::into_inner),
         modes: rule
             .modes

@@ -63,6 +63,16 @@ pub(super) fn names(list: Option<&List<String>>, what: What, reading: &mut Readi
     names
 }
 
+/// Compiles `methods`: calls of tools where the file names none.
+pub(super) fn methods(list: Option<&List<String>>, reading: &mut Reading) -> Names {
+    let Some(list) = list else {
+        return Names { exact: vec!["tools/call".to_owned()], any_given: true, ..Names::default() };
+    };
+    let methods = names(Some(list), What::Methods, reading);
+    super::notes::about_methods(list, &methods, reading);
+    methods
+}
+
 /// Compiles globs over whole strings, where `*` also crosses `/`. Values come as they are spelled, so a pattern
 /// that is not in NFC stands for that form too.
 pub(super) fn globs(patterns: &[Spanned<String>], reading: &mut Reading) -> Globs {

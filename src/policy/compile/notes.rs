@@ -63,8 +63,7 @@ fn about_rule(rule: &Rule, base: Mode, reading: &mut Reading) {
 }
 
 /// A note on a rule whose methods all pass unjudged. Unknown methods are judged.
-pub(super) fn about_methods(written: Option<&List<String>>, methods: &Names, reading: &mut Reading) {
-    let Some(written) = written else { return };
+pub(super) fn about_methods(written: &List<String>, methods: &Names, reading: &mut Reading) {
     let passes = |method: &String| mcp::is_known(method) && !mcp::is_governed(method);
     if !methods.exact.is_empty() && methods.globs.is_empty() && methods.exact.iter().all(passes) {
         let hint = format!("judged are {} and methods that callgate does not know", mcp::GOVERNED.join(", "));

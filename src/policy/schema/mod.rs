@@ -5,6 +5,7 @@
 //! fault with a place. The parts of the file that are not policy are read by the settings, with the same
 //! [`Section`].
 
+mod history;
 mod reading;
 mod rule;
 pub(crate) mod units;
@@ -18,6 +19,7 @@ use toml::de::DeTable;
 
 use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings, Part};
 
+pub(crate) use history::Label;
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
 pub(crate) use values::{did_you_mean, elements, only_strings, scalar, string};
@@ -54,6 +56,7 @@ pub(crate) struct File {
     pub(crate) max_judged: Option<u64>,
     pub(crate) agents: BTreeMap<String, ModeSettings>,
     pub(crate) tools: Vec<Tool>,
+    pub(crate) labels: Vec<Label>,
     pub(crate) rules: Vec<Rule>,
     /// Whether the file says anything about rules, if only `rule = []`.
     pub(crate) rules_written: bool,
@@ -138,6 +141,8 @@ pub(crate) fn file(top: &mut Section<'_>, included: Vec<Section<'_>>, reading: &
 fn tools_and_rules(file: &mut File, section: &mut Section<'_>, reading: &mut Reading) {
     file.rules_written |= section.has("rule");
     file.tools.extend(section.tables("tool", "", reading).into_iter().map(|section| tool(section, reading)));
+    let labels = section.tables("label", "", reading).into_iter();
+    file.labels.extend(labels.map(|section| history::label(section, reading)));
     for section in section.tables("rule", "", reading) {
         let position = file.rules.len() + 1;
         file.rules.push(rule::rule(section, position, reading));
@@ -185,21 +190,8 @@ pub(crate) fn mode_settings(section: &mut Section<'_>, reading: &mut Reading) ->
 
 /// The hint for a key that a later version will know.
 pub(crate) fn later(key: &str) -> Option<String> {
-    const LATER: &[&str] = &[
-        "host",
-        "scheme",
-        "ip_in",
-        "shell_any",
-        "shell_only",
-        "sql_any",
-        "sql_only",
-        "rate",
-        "after",
-        "unless_after",
-        "time",
-        "label",
-        "closed",
-    ];
+    const LATER: &[&str] =
+        &["host", "scheme", "ip_in", "shell_any", "shell_only", "sql_any", "sql_only", "time", "closed"];
     let is_later = LATER.contains(&key) || key.starts_with("claimed_");
     is_later.then(|| format!("`{key}` is not in this version of callgate"))
 }

@@ -9,10 +9,12 @@ use std::ops::Range;
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeValue;
+use unicode_normalization::UnicodeNormalization;
 
+use super::history;
 use super::reading::{List, Node, Reading, Section, file_words};
 use super::values::{list_words, only_strings, scalars, string, table, word};
-use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Number, Scalar, Severity};
+use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Number, Rate, Scalar, Severity};
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -26,6 +28,9 @@ pub(crate) struct Rule {
     pub(crate) when: Option<Spanned<Vec<Condition>>>,
     pub(crate) any: Option<Spanned<Vec<Spanned<Vec<Condition>>>>>,
     pub(crate) unless: Option<Spanned<Vec<Condition>>>,
+    pub(crate) rate: Option<Spanned<Rate>>,
+    pub(crate) after: Option<List<String>>,
+    pub(crate) unless_after: Option<List<String>>,
     pub(crate) overrides: Option<List<String>>,
     pub(crate) mode: Option<Spanned<Mode>>,
     pub(crate) modes: Option<Spanned<BTreeMap<String, Spanned<Mode>>>>,
@@ -130,6 +135,9 @@ pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Read
         when: section.take("when").and_then(|node| conditions(node, "when", &title, reading)),
         any: section.take("any").and_then(|node| alternatives(node, &title, reading)),
         unless: section.take("unless").and_then(|node| conditions(node, "unless", &title, reading)),
+        rate: section.take("rate").and_then(|node| history::rate(node, &title, reading)),
+        after: section.strings("after", reading),
+        unless_after: section.strings("unless_after", reading),
         overrides: section.strings("overrides", reading),
         mode: section.word("mode", reading),
         modes: section.take("modes").and_then(|node| modes(node, &title, reading)),
@@ -156,7 +164,7 @@ fn modes(
     Some(Spanned::new(node.span(), words.collect()))
 }
 
-fn alternatives(
+pub(super) fn alternatives(
     node: Node<'_>,
     title: &str,
     reading: &mut Reading,
@@ -170,7 +178,7 @@ fn alternatives(
     tables.into_iter().collect::<Option<_>>().map(|tables| Spanned::new(node.span(), tables))
 }
 
-fn conditions(
+pub(super) fn conditions(
     node: Node<'_>,
     key: &str,
     title: &str,
@@ -264,10 +272,31 @@ fn example(mut section: Section<'_>, reading: &mut Reading) -> Spanned<Example> 
         tool: section.string("tool", reading).map(Spanned::into_inner).unwrap_or_default(),
         arguments: section.take("arguments").and_then(|node| arguments(node, reading)),
         facts: section.take("facts").map(|node| facts(node, reading)).unwrap_or_default(),
+        after: section
+            .strings("after", reading)
+            .map(plain)
+            .unwrap_or_default()
+            .iter()
+            .map(|id| id.nfc().collect())
+            .collect(),
+        calls_before: section.take("calls_before").and_then(|node| count(node, reading)).unwrap_or_default(),
         expect: section.word("expect", reading).map_or(Effect::Deny, Spanned::into_inner),
     };
     section.finish(reading);
     Spanned::new(span, example)
+}
+
+fn plain(list: List<String>) -> Vec<String> {
+    list.into_inner().into_iter().map(Spanned::into_inner).collect()
+}
+
+fn count(node: Node<'_>, reading: &mut Reading) -> Option<u32> {
+    let integer = node.get_ref().as_integer();
+    let count = integer.and_then(|integer| u32::from_str_radix(integer.as_str(), integer.radix()).ok());
+    if count.is_none() {
+        reading.expected("a number of calls", node, "calls_before");
+    }
+    count
 }
 
 fn arguments(node: Node<'_>, reading: &mut Reading) -> Option<String> {
@@ -319,7 +348,7 @@ fn facts(node: Node<'_>, reading: &mut Reading) -> BTreeMap<Fact, Vec<String>> {
         let values = match node.get_ref().as_array() {
             Some(_) => scalars(node, key.get_ref(), reading)
                 .and_then(|values| only_strings(values, key.get_ref(), reading))
-                .map(|list| list.into_inner().into_iter().map(Spanned::into_inner).collect()),
+                .map(plain),
             None => string(node, key.get_ref(), reading).map(|text| vec![text.into_inner()]),
         };
         facts.extend(values.map(|values| (*fact, values)));

@@ -214,7 +214,7 @@ fn compiled(source: &str) -> Policy {
     assert!(faults.is_empty(), "{faults:?}\n{source}");
     let mut reading = schema::Reading::default();
     let mut top = schema::Section::new("", 0..0, document.get_ref());
-    let file = schema::file(&mut top, &mut reading);
+    let file = schema::file(&mut top, Vec::new(), &mut reading);
     compile::compile(file, source, compile::Surroundings::default(), &mut reading)
 }
 

@@ -28,6 +28,7 @@ pub(super) fn policy(rules: Vec<Rule>) -> Policy {
         agents: BTreeMap::new(),
         servers: BTreeMap::new(),
         tools: Vec::new(),
+        labels: Vec::new(),
         rules,
     }
 }
@@ -43,6 +44,9 @@ pub(super) fn rule(effect: Effect) -> Rule {
         when: None,
         any: Vec::new(),
         unless: None,
+        rate: None,
+        after: Vec::new(),
+        unless_after: Vec::new(),
         mode: None,
         modes: BTreeMap::new(),
         overrides: Vec::new(),
