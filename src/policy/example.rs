@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Example, Fact, Facts, Mode, Names, Policy, ToolMetadata, Verdict, World};
+use super::{Claims, Example, Fact, Facts, Mode, Names, Policy, ToolMetadata, Verdict, World};
 use crate::call::Call;
 use crate::wire::Json;
 
@@ -60,7 +60,23 @@ fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> 
     let said = said_of_tools(policy, &example.facts);
     let policy = said.as_ref().unwrap_or(policy);
     let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
-    policy.evaluate(&stance, &call, World::of(&facts))
+    policy.evaluate(&stance, &call, World::of(&facts).with_claims(claims(&example.facts)))
+}
+
+/// What the server of the example claims of the tool. Where the example is silent, the tool was not listed.
+fn claims(given: &BTreeMap<Fact, Vec<String>>) -> Option<Claims> {
+    let said = |fact| given.get(&fact).and_then(|values| values.first()).map(|word| word == "true");
+    let listed = given.keys().any(|fact| fact.is_truth());
+    listed.then(|| {
+        let plain = Claims::default();
+        let read_only = said(Fact::ClaimedReadOnly).unwrap_or(plain.read_only);
+        Claims {
+            read_only,
+            destructive: said(Fact::ClaimedDestructive).unwrap_or(!read_only),
+            idempotent: said(Fact::ClaimedIdempotent).unwrap_or(read_only),
+            open_world: said(Fact::ClaimedOpenWorld).unwrap_or(plain.open_world),
+        }
+    })
 }
 
 fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
@@ -76,7 +92,13 @@ fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
             Fact::Environment => facts.environment = first,
             Fact::Server => facts.server = first,
             Fact::Root => facts.root = first,
-            Fact::Risk | Fact::Action | Fact::Resource => {}
+            Fact::Risk
+            | Fact::Action
+            | Fact::Resource
+            | Fact::ClaimedReadOnly
+            | Fact::ClaimedDestructive
+            | Fact::ClaimedIdempotent
+            | Fact::ClaimedOpenWorld => {}
         }
     }
     facts
@@ -122,6 +144,10 @@ fn field(fact: Fact, tool: &mut ToolMetadata) -> Option<&mut Option<String>> {
         | Fact::Client
         | Fact::Environment
         | Fact::Server
-        | Fact::Root => None,
+        | Fact::Root
+        | Fact::ClaimedReadOnly
+        | Fact::ClaimedDestructive
+        | Fact::ClaimedIdempotent
+        | Fact::ClaimedOpenWorld => None,
     }
 }

@@ -3,7 +3,7 @@
 //! It holds answers and asks nothing of its own. Invariant: two calls judged in the same world by the same
 //! policy get the same verdict.
 
-use super::{Facts, NoLinks, ResolvePath};
+use super::{Claims, Facts, NoLinks, ResolvePath};
 
 /// The circumstances of one call.
 #[derive(Clone, Copy)]
@@ -14,18 +14,26 @@ pub struct World<'a> {
     pub links: &'a dyn ResolvePath,
     /// When it was read, milliseconds since the Unix epoch.
     pub unix_ms: i64,
+    /// What the server claims of the tool that is called; `None` where it did not list it.
+    pub claims: Option<Claims>,
 }
 
 impl<'a> World<'a> {
     /// A world at the epoch in which only these facts are known.
     pub fn of(facts: &'a Facts) -> Self {
-        Self { facts, links: &NoLinks, unix_ms: 0 }
+        Self { facts, links: &NoLinks, unix_ms: 0, claims: None }
     }
 
     /// The same world with symbolic links.
     #[must_use]
     pub fn with_links(self, links: &'a dyn ResolvePath) -> Self {
         Self { links, ..self }
+    }
+
+    /// The same world in front of a server that claims this of the tool; `None` where it did not list it.
+    #[must_use]
+    pub fn with_claims(self, claims: Option<Claims>) -> Self {
+        Self { claims, ..self }
     }
 
     /// The same world at this time, milliseconds since the Unix epoch.

@@ -141,8 +141,7 @@ pub(crate) fn later(key: &str) -> Option<String> {
         "include",
         "closed",
     ];
-    let is_later = LATER.contains(&key) || key.starts_with("claimed_");
-    is_later.then(|| format!("`{key}` is not in this version of callgate"))
+    LATER.contains(&key).then(|| format!("`{key}` is not in this version of callgate"))
 }
 
 fn version(top: &mut Section<'_>, reading: &mut Reading) {
