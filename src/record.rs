@@ -26,6 +26,8 @@ pub enum Record {
     Gap(Gap),
     /// Something about the session that is worth keeping and is no call.
     Notice(Notice),
+    /// Tools that the server listed.
+    Tools(Listing),
 }
 
 /// A governed frame and what became of it.
@@ -194,6 +196,35 @@ pub struct Notice {
     pub text: String,
 }
 
+/// Tools that the server listed: the answer to one `tools/list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// When it came, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// Whether the list begins with it.
+    pub page: Page,
+    /// The tools, as far as they could be read.
+    pub tools: Vec<Listed>,
+}
+
+/// A page of a list that may be long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Asked for without a cursor: what was listed before no longer holds.
+    First,
+    /// Asked for with one: it adds to what was listed before.
+    Next,
+}
+
+/// One tool of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name, not cut.
+    pub name: String,
+    /// Its definition as JSON text, not redacted.
+    pub definition: Box<str>,
+}
+
 /// Kinds of [`Notice`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoticeKind {
@@ -253,6 +284,8 @@ pub struct SessionInfo {
     pub pid: u32,
     /// What `{root}` means in this session.
     pub root: Option<String>,
+    /// When the process began, in the system's own terms: with its id it names one process for ever.
+    pub process: Option<String>,
 }
 
 /// A change of who is under which mode, appended whenever a loaded file differs from what was last in force.

@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::Exit;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
-use super::places::Place;
+use super::places::{self, Place};
 use super::run::{facts, session_info};
 use crate::call::{Reading, read_call};
 use crate::clock;
 use crate::guard::Answer;
-use crate::policy::{Effect, Mode, Policy, Verdict, World};
+use crate::policy::{Claims, Effect, Mode, Policy, Verdict, World};
 use crate::proxy::LocalLinks;
 use crate::settings::Config;
+use crate::store::Reader;
 use crate::wire::{Frame, Json, mcp, read, shown};
 
 const EXAMPLES: &str = "\
@@ -57,12 +58,14 @@ impl Check {
         let (config, _) = self.place.config()?;
         let servers = &config.settings.servers;
         let only = servers.keys().next().filter(|_| servers.len() == 1);
+        let server = self.server.as_ref().or(only).map_or("default", String::as_str);
         let question = Question {
             method: &self.method,
             tool: &self.tool,
             arguments: self.arguments.as_deref(),
-            server: self.server.as_ref().or(only).map_or("default", String::as_str),
+            server,
             agent: self.agent.as_deref(),
+            claims: claims(&config, server, &self.tool),
         };
         let (answer, words) = question.ask(&config)?;
         let mut out = anstream::stdout().lock();
@@ -73,6 +76,16 @@ impl Check {
         }
         Ok(Exit::Done)
     }
+}
+
+/// What the server claimed of the tool when it was last listed, as far as the store knows. Without a store every tool
+/// is one that was not listed.
+fn claims(config: &Config, server: &str, tool: &str) -> Option<Claims> {
+    let listed = Reader::open(&places::store(config).ok()?).ok()?.tools().ok()?;
+    let same = listed.iter().filter(|row| row.server == server && row.tool == shown(tool));
+    let claims: Option<Vec<Claims>> =
+        same.map(|row| Json::from_text(row.definition.as_deref()?).map(Claims::of)).collect();
+    claims?.into_iter().reduce(Claims::and)
 }
 
 /// A call that nobody makes.
@@ -87,6 +100,8 @@ pub(super) struct Question<'a> {
     pub server: &'a str,
     /// The agent's key, where it is not the file's.
     pub agent: Option<&'a str>,
+    /// What the server claims of the tool, where it is known to have listed it.
+    pub claims: Option<Claims>,
 }
 
 impl Question<'_> {
@@ -97,7 +112,8 @@ impl Question<'_> {
         let facts = facts(&info);
         let policy = &config.policy;
         let stance = policy.stance(facts.agent.as_deref(), self.server);
-        let world = World::of(&facts).with_links(&LocalLinks).at(clock::now().unix_ms);
+        let world =
+            World::of(&facts).with_links(&LocalLinks).at(clock::now().unix_ms).with_claims(self.claims);
         // Read as `run` would read it, so that both judge the same.
         let (verdict, answer) = match reading(&line) {
             Reading::Call(call) => {
@@ -245,6 +261,7 @@ action = "require_approval"
             arguments: Some(arguments),
             server: "db",
             agent: Some("ci-bot"),
+            claims: None,
         };
         let (answer, words) = question.ask(&config).unwrap();
         format!("{}\n(decision {})", strip_str(&words), answer.decision)

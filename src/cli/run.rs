@@ -18,6 +18,7 @@ use crate::policy::Facts;
 use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, repository, user};
 use crate::record::SessionInfo;
 use crate::settings::{Config, Server};
+use crate::store::this_process;
 use crate::transport::child::{Program, Started};
 use crate::transport::stdio::{Inlet, Outlet};
 
@@ -160,6 +161,7 @@ pub(super) fn session_info(
         server: server.to_owned(),
         protocol: None,
         pid: std::process::id(),
+        process: this_process(),
         root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
     })
 }

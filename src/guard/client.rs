@@ -11,8 +11,10 @@ use super::refusal::{Cause, Refusal, Shape};
 use super::session::Session;
 use crate::call::{Reading, read_call};
 use crate::policy::Mode;
-use crate::record::{CallRecord, Now, Outcome, Record, Status};
-use crate::wire::{Fault, Frame, Id, IdKey, Json, Line, Lines, Malformed, Message, mcp, read, shown};
+use crate::record::{CallRecord, Now, Outcome, Page, Record, Status};
+use crate::wire::{
+    Fault, Frame, Id, IdKey, Json, JsonKind, Line, Lines, Malformed, Message, mcp, read, shown,
+};
 
 /// A short call: as many records as a chunk is likely to make get their room at once. Bytes.
 const SMALL_CALL: usize = 128;
@@ -333,7 +335,15 @@ fn text(json: Json<'_>) -> Option<String> {
 }
 
 fn asks(message: &Message<'_>) -> Asks {
-    if message.method.as_deref() == Some(mcp::INITIALIZE) { Asks::Revision } else { Asks::Nothing }
+    match message.method.as_deref() {
+        Some(mcp::INITIALIZE) => Asks::Revision,
+        Some(mcp::TOOLS_LIST) => {
+            let cursor = message.params.and_then(|params| params.member("cursor"));
+            let more = cursor.is_some_and(|cursor| cursor.kind() != JsonKind::Null);
+            Asks::Tools(if more { Page::Next } else { Page::First })
+        }
+        Some(_) | None => Asks::Nothing,
+    }
 }
 
 fn spoil(line: Line<'_>, out: &mut Outbox) {

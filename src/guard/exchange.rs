@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::catalog::Catalog;
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
 use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Verdict, World};
@@ -26,6 +27,8 @@ pub(super) struct Moment<'a> {
     pub stance: &'a Stance,
     pub facts: &'a Facts,
     pub links: &'a dyn ResolvePath,
+    /// What the server claims of its tools.
+    pub catalog: &'a Catalog,
     /// Whether frames can be held back at all; else this is a tee.
     pub gated: bool,
     /// The reason of everything that the default decides in the base mode: most of all calls.
@@ -39,8 +42,9 @@ pub(super) struct Moment<'a> {
 }
 
 impl<'a> Moment<'a> {
-    fn world(&self) -> World<'a> {
-        World::of(self.facts).with_links(self.links).at(self.now.unix_ms)
+    fn world(&self, call: &Call<'_>) -> World<'a> {
+        let world = World::of(self.facts).with_links(self.links).at(self.now.unix_ms);
+        world.with_claims(self.catalog.claims(&call.name))
     }
 }
 
@@ -105,7 +109,7 @@ impl<'a> Exchange<'a, Called> {
         let before = (moment.steady_us)();
         let verdict = match &self.subject {
             _ if moment.unguarded.is_some() => None,
-            Subject::Call(call) => moment.policy.evaluate(moment.stance, call, moment.world()),
+            Subject::Call(call) => moment.policy.evaluate(moment.stance, call, moment.world(call)),
             Subject::Malformed(_) => moment.policy.malformed(moment.stance),
         };
         let eval_us = (moment.steady_us)().saturating_sub(before);

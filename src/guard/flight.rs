@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::record::{Completion, Now, Record, Status};
+use crate::record::{Completion, Now, Page, Record, Status};
 use crate::wire::IdKey;
 
 /// More requests in flight than any client has; beyond this the session refuses new ones.
@@ -41,6 +41,8 @@ impl InFlight {
 pub enum Asks {
     /// `initialize`: the revision that the two ends will speak.
     Revision,
+    /// `tools/list`: what the server claims of its tools.
+    Tools(Page),
     /// Nothing.
     Nothing,
 }

@@ -3,7 +3,7 @@
 use super::effect::{Outbox, SPOILED};
 use super::flight::Asks;
 use super::session::{Session, notice};
-use crate::record::{NoticeKind, Now, Status};
+use crate::record::{Listing, NoticeKind, Now, Record, Status};
 use crate::wire::{Glance, GlanceKind, Json, Line, Lines, glance, glance_batch};
 
 /// How much of a line that is not JSON people get to see, bytes.
@@ -74,9 +74,7 @@ impl Session {
         let Some(request) = self.flight.land(&id.key()) else {
             return self.drop_reply("an answer to an id that is not in flight", now, out);
         };
-        if request.asks == Asks::Revision {
-            self.negotiated(seen.result, out);
-        }
+        self.told(request.asks, seen.result, now, out);
         out.records.extend(request.completion(status, now, length));
         true
     }
@@ -95,10 +93,26 @@ impl Session {
             if let (Some(status), Some(id)) = (status(seen.kind), seen.id)
                 && let Some(request) = self.flight.land(&id.key())
             {
+                if matches!(request.asks, Asks::Tools(_)) {
+                    self.told(request.asks, seen.result, now, out);
+                }
                 out.records.extend(request.completion(status, now, line.bytes.len()));
             }
         }
         true
+    }
+
+    /// Learns what an answer tells beyond itself.
+    fn told(&mut self, asks: Asks, result: Option<&[u8]>, now: Now, out: &mut Outbox) {
+        match (asks, result) {
+            (Asks::Revision, _) => self.negotiated(result, out),
+            (Asks::Tools(page), Some(result)) => {
+                if let Some(tools) = self.catalog.take(result, page) {
+                    out.records.push(Record::Tools(Listing { unix_ms: now.unix_ms, page, tools }));
+                }
+            }
+            (Asks::Tools(_), None) | (Asks::Nothing, _) => {}
+        }
     }
 
     fn negotiated(&mut self, result: Option<&[u8]>, out: &mut Outbox) {

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::catalog::Catalog;
 use super::effect::{GAP, Outbox, Passing, SPOILED};
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
@@ -73,6 +74,7 @@ pub struct Session {
     pub(super) client: Lines,
     pub(super) server: Lines,
     pub(super) flight: Flight,
+    pub(super) catalog: Catalog,
     pub(super) number: u64,
     /// Frames of our own that wait for the end of a line whose beginning the client has.
     held: Vec<u8>,
@@ -96,6 +98,7 @@ impl Session {
             links,
             steady_us,
             flight: Flight::default(),
+            catalog: Catalog::default(),
             number: 0,
             held: Vec::new(),
         }
@@ -237,6 +240,7 @@ impl Session {
             stance: &self.stance,
             facts: &self.facts,
             links: self.links.as_ref(),
+            catalog: &self.catalog,
             gated: self.is_gated(),
             default_reason: &self.default_reason,
             unguarded: self.unguarded,

@@ -93,7 +93,7 @@ impl Step {
     fn calls(&self) -> impl Iterator<Item = &CallRecord> {
         self.out.records.iter().filter_map(|record| match record {
             Record::Call(call) => Some(call),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => None,
+            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Tools(_) => None,
         })
     }
 }

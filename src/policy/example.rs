@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Budget, Example, Fact, Facts, Label, Marked, Mode, Names, Past, Policy, ToolMetadata, Verdict, World,
+    Budget, Claims, Example, Fact, Facts, Label, Marked, Mode, Names, Past, Policy, ToolMetadata, Verdict,
+    World,
 };
 use crate::call::Call;
 use crate::wire::Json;
@@ -62,7 +63,11 @@ fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> 
     let said = said_of_tools(policy, &example.facts);
     let policy = said.as_ref().unwrap_or(policy);
     let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
-    policy.evaluate(&stance, &call, World::of(&facts).with_past(&Supposed(example)))
+    policy.evaluate(
+        &stance,
+        &call,
+        World::of(&facts).with_past(&Supposed(example)).with_claims(claims(&example.facts)),
+    )
 }
 
 /// The past that an example gives.
@@ -78,6 +83,22 @@ impl Past for Supposed<'_> {
     }
 }
 
+/// What the server of the example claims of the tool. Where the example is silent, the tool was not listed.
+fn claims(given: &BTreeMap<Fact, Vec<String>>) -> Option<Claims> {
+    let said = |fact| given.get(&fact).and_then(|values| values.first()).map(|word| word == "true");
+    let listed = given.keys().any(|fact| fact.is_truth());
+    listed.then(|| {
+        let plain = Claims::default();
+        let read_only = said(Fact::ClaimedReadOnly).unwrap_or(plain.read_only);
+        Claims {
+            read_only,
+            destructive: said(Fact::ClaimedDestructive).unwrap_or(!read_only),
+            idempotent: said(Fact::ClaimedIdempotent).unwrap_or(read_only),
+            open_world: said(Fact::ClaimedOpenWorld).unwrap_or(plain.open_world),
+        }
+    })
+}
+
 fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
     let mut facts = base.clone();
     for (fact, values) in given {
@@ -91,7 +112,13 @@ fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
             Fact::Environment => facts.environment = first,
             Fact::Server => facts.server = first,
             Fact::Root => facts.root = first,
-            Fact::Risk | Fact::Action | Fact::Resource => {}
+            Fact::Risk
+            | Fact::Action
+            | Fact::Resource
+            | Fact::ClaimedReadOnly
+            | Fact::ClaimedDestructive
+            | Fact::ClaimedIdempotent
+            | Fact::ClaimedOpenWorld => {}
         }
     }
     facts
@@ -137,6 +164,10 @@ fn field(fact: Fact, tool: &mut ToolMetadata) -> Option<&mut Option<String>> {
         | Fact::Client
         | Fact::Environment
         | Fact::Server
-        | Fact::Root => None,
+        | Fact::Root
+        | Fact::ClaimedReadOnly
+        | Fact::ClaimedDestructive
+        | Fact::ClaimedIdempotent
+        | Fact::ClaimedOpenWorld => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What is known about the caller, and how far it may be believed.
 //!
-//! Invariant: a fact that the governed side can choose (`client`, `repo`) never satisfies an allow rule and
+//! Invariant: a fact that the governed side can choose (`client`, `repo`, `claimed_*`) never satisfies an allow rule and
 //! never exempts from a restrictive one.
 
 use std::cell::RefCell;
@@ -56,6 +56,14 @@ pub enum Fact {
     Action,
     /// `resource` of the `[[tool]]` entries that match the tool.
     Resource,
+    /// See [`Claims::read_only`](super::Claims); claimed, a truth value.
+    ClaimedReadOnly,
+    /// See [`Claims::destructive`](super::Claims); claimed, a truth value.
+    ClaimedDestructive,
+    /// See [`Claims::idempotent`](super::Claims); claimed, a truth value.
+    ClaimedIdempotent,
+    /// See [`Claims::open_world`](super::Claims); claimed, a truth value.
+    ClaimedOpenWorld,
 }
 
 impl Fact {
@@ -72,11 +80,26 @@ impl Fact {
         ("risk", Self::Risk),
         ("action", Self::Action),
         ("resource", Self::Resource),
+        ("claimed_read_only", Self::ClaimedReadOnly),
+        ("claimed_destructive", Self::ClaimedDestructive),
+        ("claimed_idempotent", Self::ClaimedIdempotent),
+        ("claimed_open_world", Self::ClaimedOpenWorld),
     ];
 
     /// Whether the governed side chooses it: such a fact only ever tightens.
     pub fn is_claimed(self) -> bool {
-        matches!(self, Self::Client | Self::Repo)
+        matches!(self, Self::Client | Self::Repo) || self.is_truth()
+    }
+
+    /// Whether it is true or false, where other facts are texts: what servers claim of their tools.
+    pub fn is_truth(self) -> bool {
+        matches!(
+            self,
+            Self::ClaimedReadOnly
+                | Self::ClaimedDestructive
+                | Self::ClaimedIdempotent
+                | Self::ClaimedOpenWorld
+        )
     }
 }
 

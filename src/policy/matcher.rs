@@ -10,6 +10,7 @@ use super::{
     Condition, Effect, Fact, Grade, Label, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World,
 };
 use crate::call::Call;
+use crate::wire::mcp;
 
 /// All that a rule can look at.
 pub(super) struct Scene<'a> {
@@ -146,6 +147,13 @@ fn tally(
 fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> bool {
     let judge = Judge { polarity, scene };
     let mut tally = Tally::default();
+    if fact.is_truth() && scene.call.method == mcp::TOOLS_CALL {
+        tally.count(match scene.world.claims.and_then(|claims| claims.says(fact)) {
+            Some(truth) => judge.all(tests, &Value::Truth(truth)),
+            // A tool that the server did not list may be anything.
+            None => Outcome::Opaque,
+        });
+    }
     for value in fact_values(fact, scene) {
         tally.count(judge.all(tests, &Value::Word(value)));
     }
@@ -173,6 +181,10 @@ pub(super) fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> 
         Fact::Risk => metadata().filter_map(|tool| tool.risk.as_deref()).collect(),
         Fact::Action => metadata().filter_map(|tool| tool.action.as_deref()).collect(),
         Fact::Resource => metadata().filter_map(|tool| tool.resource.as_deref()).collect(),
+        Fact::ClaimedReadOnly
+        | Fact::ClaimedDestructive
+        | Fact::ClaimedIdempotent
+        | Fact::ClaimedOpenWorld => Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
 mod change;
+mod claims;
 pub(crate) mod compile;
 pub mod diagnostic;
 mod evaluate;
@@ -30,6 +31,7 @@ mod verdict;
 mod world;
 
 pub use change::{Change, assignments, weakens};
+pub use claims::Claims;
 pub use compile::revision;
 pub use diagnostic::{Diagnostic, Paint, Place};
 pub use example::{Tried, run_examples};

@@ -36,6 +36,8 @@ pub(super) enum Value<'v> {
     Name(&'v str),
     /// A fact.
     Word(&'v str),
+    /// A fact that is true or false.
+    Truth(bool),
 }
 
 /// Judges values for one condition.
@@ -82,6 +84,7 @@ impl Judge<'_> {
     fn see<'v>(self, value: &'v Value<'v>) -> Seen<'v> {
         match value {
             Value::Word(word) | Value::Name(word) => self.text(Cow::Borrowed(word)),
+            Value::Truth(truth) => Seen::Bool(*truth),
             Value::Json(json) | Value::Found(json) => match json.kind() {
                 JsonKind::String => json.as_str().map_or(Seen::Other, |text| self.text(text)),
                 JsonKind::Number => Seen::Number(json.text()),
@@ -101,7 +104,7 @@ impl Judge<'_> {
             Value::Found(_) | Value::Name(_) if outcome == Outcome::Opaque => {
                 self.converted(predicate, value, seen)
             }
-            Value::Found(_) | Value::Name(_) | Value::Json(_) | Value::Word(_) => outcome,
+            Value::Found(_) | Value::Name(_) | Value::Json(_) | Value::Word(_) | Value::Truth(_) => outcome,
         }
     }
 
@@ -144,7 +147,9 @@ impl Judge<'_> {
                 Some(_) | None => return Outcome::Not,
             },
             (_, Value::Found(json)) => Seen::Text(Cow::Borrowed(json.text())),
-            (_, Value::Json(_) | Value::Name(_) | Value::Word(_)) => return Outcome::Opaque,
+            (_, Value::Json(_) | Value::Name(_) | Value::Word(_) | Value::Truth(_)) => {
+                return Outcome::Opaque;
+            }
         };
         match self.strict(predicate, value, &other) {
             Outcome::Satisfied => Outcome::Opaque,
@@ -213,6 +218,7 @@ fn length(value: &Value<'_>, seen: &Seen<'_>) -> usize {
             json.text().len()
         }
         (Seen::Number(_) | Seen::Bool(_) | Seen::Other, Value::Word(word) | Value::Name(word)) => word.len(),
+        (Seen::Number(_) | Seen::Bool(_) | Seen::Other, Value::Truth(truth)) => truth.to_string().len(),
     }
 }
 

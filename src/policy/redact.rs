@@ -113,6 +113,11 @@ impl Redactor {
         self.clean(text).unwrap_or_else(|| text.to_owned())
     }
 
+    /// What a server says of a tool, a JSON object: without secrets, and far longer than arguments before it is cut.
+    pub fn definition(&self, json: &str) -> String {
+        self.walked(json, Walk::definition).0
+    }
+
     /// The source of a policy: [`Self::prose`], and the values of environments, headers, flags and addresses that
     /// carry secrets.
     pub fn policy_source(&self, toml: &str) -> String {
@@ -144,8 +149,8 @@ impl Redactor {
     }
 
     /// A string of arguments without secrets and not too long, where that changes it.
-    fn shortened(&self, text: &str) -> Option<String> {
-        if text.len() <= LONG {
+    fn shortened(&self, text: &str, long: usize) -> Option<String> {
+        if text.len() <= long {
             return self.clean(text);
         }
         let head = text.get(..floor(text, LOOKED_AT)).unwrap_or_default();

@@ -3,7 +3,7 @@
 //! It holds answers and asks nothing of its own. Invariant: two calls judged in the same world by the same
 //! policy get the same verdict.
 
-use super::{Facts, NoLinks, NothingYet, Past, ResolvePath};
+use super::{Claims, Facts, NoLinks, NothingYet, Past, ResolvePath};
 
 /// The circumstances of one call.
 #[derive(Clone, Copy)]
@@ -16,12 +16,14 @@ pub struct World<'a> {
     pub unix_ms: i64,
     /// What happened before.
     pub past: &'a dyn Past,
+    /// What the server claims of the tool that is called; `None` where it did not list it.
+    pub claims: Option<Claims>,
 }
 
 impl<'a> World<'a> {
     /// A world at the epoch in which only these facts are known and nothing has happened yet.
     pub fn of(facts: &'a Facts) -> Self {
-        Self { facts, links: &NoLinks, unix_ms: 0, past: &NothingYet }
+        Self { facts, links: &NoLinks, unix_ms: 0, past: &NothingYet, claims: None }
     }
 
     /// The same world with symbolic links.
@@ -34,6 +36,12 @@ impl<'a> World<'a> {
     #[must_use]
     pub fn with_past(self, past: &'a dyn Past) -> Self {
         Self { past, ..self }
+    }
+
+    /// The same world in front of a server that claims this of the tool; `None` where it did not list it.
+    #[must_use]
+    pub fn with_claims(self, claims: Option<Claims>) -> Self {
+        Self { claims, ..self }
     }
 
     /// The same world at this time, milliseconds since the Unix epoch.

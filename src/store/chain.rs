@@ -30,6 +30,10 @@ pub(super) enum Table {
 /// `n, hash, session, id`, then what is hashed.
 pub(super) const SESSION_ROWS: &str = "SELECT n, hash, session, id, \
     id, session, seq, ts, agent, user, uid, groups, repo, environment, client, client_version, server, protocol, pid, \
+    root, n, process FROM sessions";
+/// The same in a file from before processes were told apart.
+pub(super) const OLD_SESSION_ROWS: &str = "SELECT n, hash, session, id, \
+    id, session, seq, ts, agent, user, uid, groups, repo, environment, client, client_version, server, protocol, pid, \
     root, n FROM sessions";
 /// As [`SESSION_ROWS`].
 pub(super) const ASSIGNMENT_ROWS: &str = "SELECT n, hash, session, id, \
@@ -43,6 +47,18 @@ pub(super) const JUDGEMENT_COLUMN: usize = 5;
 /// `id, hash`, then what is hashed.
 pub(super) const JUDGEMENT_ROWS: &str = "SELECT id, hash, method, tool, verdict, mode, outcome, rule, matched, reason, \
     (SELECT revision FROM policies WHERE id = j.policy) FROM judgements AS j";
+
+/// The columns of a session's row that are hashed: `process` came later, and only where it says something, so that older
+/// rows keep their hashes.
+pub(super) fn hashed_of_session<'a, 'v>(columns: &'a [ValueRef<'v>]) -> &'a [ValueRef<'v>] {
+    match columns {
+        [older @ .., ValueRef::Null] if older.len() == SESSION_COLUMNS => older,
+        all => all,
+    }
+}
+
+/// How many columns a session's row had at first.
+const SESSION_COLUMNS: usize = 17;
 
 /// What the first row of a session follows.
 pub(super) fn genesis(session: &str) -> Hash {

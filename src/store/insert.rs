@@ -23,8 +23,8 @@ const INSERT_EVENT: &str = "INSERT INTO events (seq, kind, session, ts, number, 
 const INSERT_JUDGEMENT: &str = "INSERT INTO judgements (method, tool, verdict, mode, outcome, rule, matched, reason, \
     policy, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const INSERT_SESSION: &str = "INSERT INTO sessions (id, session, seq, ts, agent, user, uid, groups, repo, environment, \
-    client, client_version, server, protocol, pid, root, n, hash) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+    client, client_version, server, protocol, pid, root, n, process, hash) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 const INSERT_ASSIGNMENT: &str = "INSERT INTO assignments (id, session, seq, ts, scope, from_word, to_word, revision, \
     origin, n, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
@@ -74,6 +74,10 @@ impl<'a> Appending<'a> {
             }
             Entry::Policy(policy) => self.policy(policy).map(|()| 0),
             Entry::Assignment(assignment) => self.assignment(assignment).map(|()| 0),
+            Entry::Tools(tools) => {
+                let info = Arc::clone(&self.state.info);
+                tools.insert(self.connection, &info.server, &info.session).map(|()| 0)
+            }
             Entry::Event(event) => self.event(event),
         }
     }
@@ -127,8 +131,9 @@ impl<'a> Appending<'a> {
             ValueRef::Integer(i64::from(info.pid)),
             text(info.root.as_deref()),
             ValueRef::Integer(n),
+            text(info.process.as_deref()),
         ];
-        let hash = self.encoder.link(&self.state.hash, Table::Sessions, &columns);
+        let hash = self.encoder.link(&self.state.hash, Table::Sessions, chain::hashed_of_session(&columns));
         Insert::prepare(self.connection, INSERT_SESSION)?.row(&columns, &hash)?;
         (self.state.n, self.state.hash, self.state.row) = (n, hash, Some(id));
         Ok(id)
@@ -190,6 +195,10 @@ impl<'a> Appending<'a> {
             |row| row.get(0),
         )?;
         self.known.policies.insert(Arc::clone(&policy.revision), id);
+        self.connection.execute(
+            "INSERT INTO adoptions (session, policy, path, ts) VALUES (?1, ?2, ?3, ?4)",
+            params![self.state.info.session, id, policy.path, policy.unix_ms],
+        )?;
         if let Some(path) = &policy.path {
             self.connection.execute(
                 "INSERT INTO loads (path, policy, ts) SELECT ?1, ?2, ?3 \

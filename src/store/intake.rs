@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::chain::JUDGEMENT_COLUMN;
 use super::judgement::{Judgement, Recent};
+use super::tools::Tools;
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
@@ -28,6 +29,8 @@ pub(super) enum Entry {
     Assignment(Assignment),
     /// A row of `events`.
     Event(Event),
+    /// What a server listed.
+    Tools(Tools),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -100,25 +103,25 @@ impl Intake {
     }
 
     /// The row for one record, which is used up.
-    pub(super) fn take(&mut self, mut record: Record) -> Event {
+    pub(super) fn take(&mut self, mut record: Record) -> Entry {
         let arguments = match &mut record {
             Record::Call(call) => call.arguments.take(),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => None,
+            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Tools(_) => None,
         };
-        self.event(&record, arguments)
+        self.entry(&record, arguments)
     }
 
     /// The row for one record, which its owner keeps.
-    pub(super) fn copy(&mut self, record: &Record) -> Event {
+    pub(super) fn copy(&mut self, record: &Record) -> Entry {
         let arguments = match record {
             Record::Call(call) => call.arguments.clone(),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => None,
+            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Tools(_) => None,
         };
-        self.event(record, arguments)
+        self.entry(record, arguments)
     }
 
-    fn event(&mut self, record: &Record, arguments: Option<Box<str>>) -> Event {
-        match record {
+    fn entry(&mut self, record: &Record, arguments: Option<Box<str>>) -> Entry {
+        Entry::Event(match record {
             Record::Call(call) => self.call(call, arguments),
             Record::Completion(completion) => Event {
                 number: Some(completion.number),
@@ -127,7 +130,8 @@ impl Intake {
             },
             Record::Gap(gap) => self.gap(gap),
             Record::Notice(notice) => self.notice(notice),
-        }
+            Record::Tools(list) => return Entry::Tools(Tools::of(list, &self.redactor)),
+        })
     }
 
     /// The policy with secrets taken out of its text.

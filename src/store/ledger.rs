@@ -172,17 +172,26 @@ impl Ledger {
 
     /// Prepares a record. A completion joins its call where that is not yet written.
     pub(super) fn add(&mut self, record: Record) {
-        let event = self.intake.take(record);
-        self.push(event);
+        let entry = self.intake.take(record);
+        self.push(entry);
     }
 
     /// As [`Self::add`], for a record that may have to be given back.
     pub(super) fn add_copy(&mut self, record: &Record) {
-        let event = self.intake.copy(record);
-        self.push(event);
+        let entry = self.intake.copy(record);
+        self.push(entry);
     }
 
-    fn push(&mut self, mut event: Event) {
+    fn push(&mut self, entry: Entry) {
+        match entry {
+            Entry::Event(event) => self.push_event(event),
+            Entry::Session(_) | Entry::Policy(_) | Entry::Assignment(_) | Entry::Tools(_) => {
+                self.pending.push(entry);
+            }
+        }
+    }
+
+    fn push_event(&mut self, mut event: Event) {
         match (event.kind, event.number) {
             (Kind::Call, Some(number)) if event.completion.is_none() => {
                 self.open.insert(number, Spot::Pending(self.pending.len()));
@@ -270,7 +279,9 @@ impl Entry {
     fn open_call(&self) -> Option<u64> {
         match self {
             Self::Event(event) if event.kind == Kind::Call && event.completion.is_none() => event.number,
-            Self::Event(_) | Self::Session(_) | Self::Policy(_) | Self::Assignment(_) => None,
+            Self::Event(_) | Self::Session(_) | Self::Policy(_) | Self::Assignment(_) | Self::Tools(_) => {
+                None
+            }
         }
     }
 }

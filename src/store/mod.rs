@@ -14,12 +14,15 @@ mod insert;
 mod intake;
 mod judgement;
 mod key;
+mod known;
 mod ledger;
+mod process;
 mod prune;
 mod queue;
 mod reader;
 mod row;
 mod schema;
+mod tools;
 mod verify;
 mod writer;
 
@@ -36,6 +39,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use error::{NotNow, StoreError};
+pub use known::{CalledWith, ToolRow};
+pub use process::this_process;
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
 pub use row::{AuditRow, JsonText};

@@ -13,6 +13,7 @@ use super::chain::{self, Hash};
 use super::insert::checkpoint;
 use super::intake::json;
 use super::key::Key;
+use super::process::is_alive;
 use super::{StoreError, key, schema, verify};
 use crate::settings::Durability;
 
@@ -190,11 +191,17 @@ impl Pruning<'_> {
     /// Sessions without events whose process is gone: one that lives may still write, and refers to its row.
     fn idle_sessions(&self, upto: i64) -> Result<Vec<i64>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT id, pid FROM sessions WHERE seq < ?1 AND id NOT IN (SELECT session FROM events)",
+            "SELECT id, pid, process FROM sessions WHERE seq < ?1 AND id NOT IN (SELECT session FROM events)",
         )?;
-        let rows = statement.query_map([upto], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i32>(1)?)))?;
+        let rows = statement.query_map([upto], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i32>(1)?, row.get::<_, Option<String>>(2)?))
+        })?;
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        Ok(rows.into_iter().filter(|(_, pid)| !is_alive(*pid)).map(|(id, _)| id).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|(_, pid, process)| !is_alive(*pid, process.as_deref()))
+            .map(|(id, ..)| id)
+            .collect())
     }
 
     fn gone(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<Gone>, StoreError> {
@@ -278,12 +285,6 @@ impl Pruning<'_> {
         }
         done
     }
-}
-
-/// Whether a process with this number runs; one of another user does too.
-fn is_alive(pid: i32) -> bool {
-    rustix::process::Pid::from_raw(pid)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
 /// Gives free pages back to the file system, through the log.

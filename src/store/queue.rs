@@ -331,5 +331,10 @@ fn size(record: &Record) -> usize {
             Record::Completion(_) => 0,
             Record::Gap(gap) => gap.why.len(),
             Record::Notice(notice) => notice.text.len(),
+            Record::Tools(list) => list
+                .tools
+                .iter()
+                .map(|tool| size_of_val(tool) + tool.name.len() + tool.definition.len())
+                .sum(),
         }
 }

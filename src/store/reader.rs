@@ -15,7 +15,7 @@ use crate::record::{Outcome, PolicySource};
 
 /// A read-only connection.
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
 }
 

@@ -10,8 +10,8 @@ use rusqlite::{Connection, Row};
 
 use super::StoreError;
 use super::chain::{
-    self, ASSIGNMENT_ROWS, EVENT_ROWS, Encoder, End, Hash, JUDGEMENT_COLUMN, JUDGEMENT_ROWS, Pruned,
-    SESSION_ROWS, Table, genesis, hex, unhex,
+    self, ASSIGNMENT_ROWS, EVENT_ROWS, Encoder, End, Hash, JUDGEMENT_COLUMN, JUDGEMENT_ROWS,
+    OLD_SESSION_ROWS, Pruned, SESSION_ROWS, Table, genesis, hex, unhex,
 };
 use super::key::Key;
 
@@ -123,6 +123,8 @@ fn links(connection: &Connection) -> Result<BTreeMap<String, BTreeMap<i64, Link>
 struct Again<'a> {
     connection: &'a Connection,
     encoder: Encoder,
+    /// The columns that this file has.
+    session_rows: &'static str,
     /// The hash that each judgement's columns give; `None` where the row says another.
     judgements: HashMap<i64, Option<Hash>>,
 }
@@ -138,7 +140,9 @@ impl<'a> Again<'a> {
             let stored = row.get_ref(1)?.as_blob_or_null().ok().flatten();
             judgements.insert(row.get(0)?, (stored == Some(hash.as_slice())).then_some(hash));
         }
-        Ok(Self { connection, encoder, judgements })
+        let session_rows =
+            if connection.prepare(SESSION_ROWS).is_ok() { SESSION_ROWS } else { OLD_SESSION_ROWS };
+        Ok(Self { connection, encoder, session_rows, judgements })
     }
 
     /// Follows one session from its first row to its last.
@@ -177,7 +181,7 @@ impl<'a> Again<'a> {
     /// The hash that the row's columns give.
     fn hash(&mut self, before: &Hash, link: Link) -> Result<Option<Hash>, StoreError> {
         let (rows, id) = match link.table {
-            Table::Sessions => (SESSION_ROWS, "id"),
+            Table::Sessions => (self.session_rows, "id"),
             Table::Assignments => (ASSIGNMENT_ROWS, "id"),
             Table::Events => (EVENT_ROWS, "seq"),
         };
@@ -194,7 +198,11 @@ impl<'a> Again<'a> {
             };
             *column = ValueRef::Blob(hash);
         }
-        Ok(Some(self.encoder.link(before, link.table, &columns)))
+        let hashed = match link.table {
+            Table::Sessions => chain::hashed_of_session(&columns),
+            Table::Assignments | Table::Events => &columns,
+        };
+        Ok(Some(self.encoder.link(before, link.table, hashed)))
     }
 }
 

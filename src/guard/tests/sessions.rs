@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::{Driven, Step, terms};
 use crate::guard::Side;
 use crate::policy::{FailMode, duration_ms};
-use crate::record::{CallRecord, Record};
+use crate::record::{CallRecord, Page, Record};
 
 #[test]
 fn every_transcript_is_what_the_session_does() {
@@ -175,6 +175,14 @@ fn recorded(record: &Record) -> String {
         ),
         Record::Gap(gap) => format!("record: gap of {}: {}", gap.missing, gap.why),
         Record::Notice(notice) => format!("record: {}: {}", notice.kind.as_str(), notice.text),
+        Record::Tools(list) => {
+            let names: Vec<&str> = list.tools.iter().map(|tool| tool.name.as_str()).collect();
+            let page = match list.page {
+                Page::First => "tools",
+                Page::Next => "more tools",
+            };
+            format!("record: {page}: {}", names.join(", "))
+        }
     }
 }
 

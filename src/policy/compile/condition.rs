@@ -57,9 +57,12 @@ pub(super) fn check_absent_words(rule: &schema::Rule, effect: Effect, reading: &
 pub(super) fn claimed(table: &Spanned<Vec<schema::Condition>>, why: &str, reading: &mut Reading) {
     for condition in table.get_ref() {
         let name = condition.key.get_ref().as_str();
-        if fact_named(name).is_some_and(Fact::is_claimed) {
-            let hint =
-                "the governed side chooses it; use a fact that it cannot choose, such as `agent` or `user`";
+        if let Some(fact) = fact_named(name).filter(|fact| fact.is_claimed()) {
+            let hint = if fact.is_truth() {
+                "the server chooses it; say it yourself, as `risk` or `action` of a [[tool]], and ask for that"
+            } else {
+                "the governed side chooses it; use a fact that it cannot choose, such as `agent` or `user`"
+            };
             fault(reading, condition.key.span(), format!("`{name}` is only claimed: it {why}"), hint);
         }
     }
@@ -82,6 +85,7 @@ fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
     };
     let compared = match &subject {
         Subject::Arguments(_) => Compared::Values,
+        Subject::Fact(fact) if fact.is_truth() => Compared::Truths,
         Subject::Fact(_) => Compared::Texts,
     };
     let mut predicates: Vec<Predicate> = Vec::new();
@@ -98,19 +102,25 @@ fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
     Condition { subject, tests: predicates }
 }
 
-/// Facts are texts: only some predicates make sense of them.
+/// Facts are texts, or true or false: only some predicates make sense of them.
 fn suits(subject: &Subject, test: &Test, reading: &mut Reading) -> bool {
     use PredicateWord as W;
     let Subject::Fact(fact) = subject else { return true };
     let word = *test.word.get_ref();
     let suits = match word {
-        W::Eq | W::In | W::Glob | W::Matches | W::Exists => true,
+        W::Eq | W::In => true,
+        W::Glob | W::Matches | W::Exists => !fact.is_truth(),
         W::PathUnder | W::PathOutside | W::PathGlob => *fact == Fact::Root,
         W::Gt | W::Ge | W::Lt | W::Le | W::BytesGt => false,
     };
     if !suits {
         let message = format!("`{}` does not apply to the fact `{fact}`", word.as_str());
-        fault(reading, test.word.span(), message, "facts take eq, in, glob, matches and exists");
+        let hint = if fact.is_truth() {
+            format!("it is true or false of every tool: `{fact} = true`")
+        } else {
+            "facts take eq, in, glob, matches and exists".to_owned()
+        };
+        fault(reading, test.word.span(), message, &hint);
     }
     suits
 }

@@ -1,18 +1,29 @@
 //! Arguments, value by value.
 //!
 //! It writes the JSON again, so the result is never forwarded. Invariant: recursion is bounded by the depth that the
-//! strict pass admits, output by [`MOST`] and one value.
+//! strict pass admits, output by [`Limits`] and one value.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::secrets::{is_telling, is_telling_flag};
-use super::{LONG, Redactor, quoted};
+use super::{Redactor, quoted};
 use crate::policy::pointer::{Reread, reread};
 use crate::wire::{Json, JsonKind};
 
-/// Once this much is written, what follows is left out. Bytes.
-const MOST: usize = 16 * 1024;
+/// How much is kept. Bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Once this much is written, what follows is left out.
+    pub(super) most: usize,
+    /// Longer strings are cut.
+    pub(super) long: usize,
+}
+
+/// Of arguments, which come with every call.
+pub(super) const ARGUMENTS: Limits = Limits { most: 16 * 1024, long: super::LONG };
+/// Of a tool's definition, which is kept once: its text is what a model goes by.
+pub(super) const DEFINITION: Limits = Limits { most: 256 * 1024, long: 16 * 1024 };
 /// How many strings in strings are opened.
 const MAX_NESTED: u8 = 4;
 
@@ -20,6 +31,7 @@ const MAX_NESTED: u8 = 4;
 pub(super) struct Walk<'r> {
     redactor: &'r Redactor,
     values: Values,
+    limits: Limits,
     nested: u8,
     out: String,
     /// The pointer to where the walk is.
@@ -48,6 +60,7 @@ impl<'r> Walk<'r> {
         Self {
             redactor,
             values: Values::Redacted,
+            limits: ARGUMENTS,
             nested: 0,
             out: String::new(),
             at: String::new(),
@@ -59,10 +72,15 @@ impl<'r> Walk<'r> {
         Self { values: Values::Dropped, ..Self::redacting(redactor) }
     }
 
+    pub(super) fn definition(redactor: &'r Redactor) -> Self {
+        Self { limits: DEFINITION, ..Self::redacting(redactor) }
+    }
+
     /// The value as it may be stored, and what of it was lost. What lost nothing keeps its white space too.
     pub(super) fn run(mut self, value: Json<'_>) -> (String, Vec<String>) {
         self.value(value, Standing::Plain);
-        let whole = self.values == Values::Redacted && self.lost.is_empty() && value.text().len() <= MOST;
+        let whole =
+            self.values == Values::Redacted && self.lost.is_empty() && value.text().len() <= self.limits.most;
         (if whole { value.text().to_owned() } else { self.out }, self.lost)
     }
 
@@ -77,7 +95,7 @@ impl<'r> Walk<'r> {
             }
             JsonKind::String => self.string(value, standing),
             JsonKind::Number if standing == Standing::Secret => self.replace("value", value.text()),
-            JsonKind::Number if value.text().len() > LONG => self.cut(value),
+            JsonKind::Number if value.text().len() > self.limits.long => self.cut(value),
             JsonKind::Number | JsonKind::Bool | JsonKind::Null => self.out.push_str(value.text()),
         }
     }
@@ -94,7 +112,7 @@ impl<'r> Walk<'r> {
             }
             let told = is_telling(&name) || (pair && name.eq_ignore_ascii_case("value"));
             let standing = if told { Standing::Secret } else { standing };
-            let shortened = self.redactor.shortened(&name);
+            let shortened = self.redactor.shortened(&name, self.limits.long);
             let renamed = shortened.is_some();
             let name = shortened.map_or(name, Cow::Owned);
             self.out.push_str(&quoted(&name));
@@ -130,10 +148,10 @@ impl<'r> Walk<'r> {
         if standing == Standing::Secret && !text.is_empty() {
             return self.replace("value", &text);
         }
-        if text.len() <= LONG && self.nested < MAX_NESTED && self.holding(value, &text) {
+        if text.len() <= self.limits.long && self.nested < MAX_NESTED && self.holding(value, &text) {
             return;
         }
-        match self.redactor.shortened(&text) {
+        match self.redactor.shortened(&text, self.limits.long) {
             Some(clean) => self.lose(&clean),
             None => self.out.push_str(value.text()),
         }
@@ -142,8 +160,12 @@ impl<'r> Walk<'r> {
     /// A string that holds JSON is walked in its turn. Whether it was one.
     fn holding(&mut self, value: Json<'_>, text: &str) -> bool {
         let Reread::Holds(inner) = reread(text) else { return false };
-        let mut walk =
-            Walk { nested: self.nested + 1, at: self.at.clone(), ..Walk::redacting(self.redactor) };
+        let mut walk = Walk {
+            nested: self.nested + 1,
+            at: self.at.clone(),
+            limits: self.limits,
+            ..Walk::redacting(self.redactor)
+        };
         walk.value(inner, Standing::Plain);
         if walk.lost.is_empty() {
             match self.redactor.clean(text) {
@@ -179,7 +201,7 @@ impl<'r> Walk<'r> {
     }
 
     fn is_full(&self) -> bool {
-        self.out.len() > MOST
+        self.out.len() > self.limits.most
     }
 
     fn below(&mut self, step: &str, then: impl FnOnce(&mut Self)) {

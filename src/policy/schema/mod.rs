@@ -192,8 +192,7 @@ pub(crate) fn mode_settings(section: &mut Section<'_>, reading: &mut Reading) ->
 pub(crate) fn later(key: &str) -> Option<String> {
     const LATER: &[&str] =
         &["host", "scheme", "ip_in", "shell_any", "shell_only", "sql_any", "sql_only", "time", "closed"];
-    let is_later = LATER.contains(&key) || key.starts_with("claimed_");
-    is_later.then(|| format!("`{key}` is not in this version of callgate"))
+    LATER.contains(&key).then(|| format!("`{key}` is not in this version of callgate"))
 }
 
 fn version(top: &mut Section<'_>, reading: &mut Reading) {

@@ -345,6 +345,13 @@ fn facts(node: Node<'_>, reading: &mut Reading) -> BTreeMap<Fact, Vec<String>> {
             reading.diagnostics.push(unknown_fact(&key));
             continue;
         };
+        if fact.is_truth() {
+            match node.get_ref().as_bool() {
+                Some(truth) => drop(facts.insert(*fact, vec![truth.to_string()])),
+                None => reading.expected("`true` or `false`", node, key.get_ref()),
+            }
+            continue;
+        }
         let values = match node.get_ref().as_array() {
             Some(_) => scalars(node, key.get_ref(), reading)
                 .and_then(|values| only_strings(values, key.get_ref(), reading))

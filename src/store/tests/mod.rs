@@ -1,6 +1,7 @@
 //! The store as its users see it, on real files in a folder of their own.
 
 mod crowds;
+mod listing;
 mod pruning;
 mod reading;
 mod secrecy;

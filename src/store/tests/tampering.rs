@@ -1,6 +1,7 @@
 //! What is changed, deleted or forged is found.
 
 use super::*;
+use crate::record::{Listed, Listing, Page};
 
 #[test]
 fn nothing_can_be_changed_or_deleted_by_a_plain_statement() {
@@ -8,9 +9,21 @@ fn nothing_can_be_changed_or_deleted_by_a_plain_statement() {
     let mut store = ready(&path, "s");
     store.policy(policy("rev1", "/p", "P"), Vec::new());
     put(&mut store, one(1));
+    let tools = vec![Listed { name: "a".into(), definition: r#"{"name":"a"}"#.into() }];
+    put(&mut store, vec![Record::Tools(Listing { unix_ms: 1, page: Page::First, tools })]);
     finish(store);
     let connection = Connection::open(&path).unwrap();
-    for table in ["events", "sessions", "judgements", "policies", "loads", "checkpoints"] {
+    for table in [
+        "events",
+        "sessions",
+        "judgements",
+        "policies",
+        "loads",
+        "checkpoints",
+        "adoptions",
+        "tools",
+        "listings",
+    ] {
         for sql in [
             format!("DELETE FROM {table}"),
             format!("UPDATE {table} SET id = 0").replace("events SET id", "events SET ts"),

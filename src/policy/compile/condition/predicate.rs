@@ -16,8 +16,10 @@ use crate::policy::{Number, Predicate, Regexes, Scalar};
 pub(super) enum Compared {
     /// Arguments: JSON of any type.
     Values,
-    /// Facts: always text.
+    /// Facts: text.
     Texts,
+    /// Facts that are true or false.
+    Truths,
 }
 
 /// Compiles one test.
@@ -52,6 +54,21 @@ fn scalars(test: &Test, compared: Compared, reading: &mut Reading) -> Option<Vec
     if compared == Compared::Texts {
         let strings = texts_of(test, reading)?.into_inner();
         return Some(strings.into_iter().map(|text| Scalar::String(text.into_inner())).collect());
+    }
+    if compared == Compared::Truths {
+        let wrong: Vec<_> = test
+            .values
+            .get_ref()
+            .iter()
+            .filter(|value| !matches!(value.get_ref(), Scalar::Bool(_)))
+            .collect();
+        for value in &wrong {
+            let message = "what a server claims is `true` or `false`";
+            fault(reading, value.span(), message, "write it without quotes");
+        }
+        if !wrong.is_empty() {
+            return None;
+        }
     }
     Some(test.values.get_ref().iter().map(|value| value.get_ref().clone()).collect())
 }
