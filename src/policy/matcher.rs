@@ -31,11 +31,11 @@ pub(super) enum Polarity {
 }
 
 impl Polarity {
-    fn of(effect: Effect) -> Self {
+    pub(super) fn of(effect: Effect) -> Self {
         if effect == Effect::Allow { Self::Permissive } else { Self::Restrictive }
     }
 
-    fn reversed(self) -> Self {
+    pub(super) fn reversed(self) -> Self {
         match self {
             Self::Restrictive => Self::Permissive,
             Self::Permissive => Self::Restrictive,
@@ -64,7 +64,8 @@ impl Names {
     }
 }
 
-fn condition_holds(condition: &Condition, polarity: Polarity, scene: &Scene<'_>) -> bool {
+/// Whether one member of a table holds.
+pub(super) fn condition_holds(condition: &Condition, polarity: Polarity, scene: &Scene<'_>) -> bool {
     match &condition.subject {
         Subject::Arguments(pointers) => arguments_hold(pointers, &condition.tests, polarity, scene),
         Subject::Fact(fact) if fact.is_claimed() && polarity == Polarity::Permissive => false,
@@ -120,7 +121,8 @@ fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene
     tally.holds(tests, polarity)
 }
 
-fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
+/// The values of a fact, as conditions see them.
+pub(super) fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
     let facts = scene.world.facts;
     let one = |value: &'a Option<String>| value.as_deref().into_iter().collect();
     let metadata = || scene.policy.tools.iter().filter(|tool| tool.tools.contains(scene.name));

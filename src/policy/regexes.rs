@@ -69,6 +69,11 @@ impl Regexes {
         Ok(Self(Arc::new(Checked { patterns, compiled })))
     }
 
+    /// The patterns as they were given.
+    pub fn patterns(&self) -> &[String] {
+        &self.0.patterns
+    }
+
     /// Whether one of them is found in the text.
     pub fn is_match(&self, text: &str) -> Option<bool> {
         let compiled = self.0.compiled.get_or_init(|| compile(&self.0.patterns));

@@ -2,7 +2,7 @@
 
 mod cases;
 mod places;
-mod properties;
-mod sample;
+pub(super) mod properties;
+pub(super) mod sample;
 mod values;
 mod verdicts;
