@@ -71,8 +71,22 @@ impl Policy {
         Some(found.verdict(self))
     }
 
+    /// What these matches come to; `matched` in file order, what is built in first.
+    pub(super) fn weigh(&self, stance: &Stance, call: &Call<'_>, matched: &[By]) -> Verdict {
+        let mut found = Found::new(self.default_for(call), stance.base);
+        for by in matched {
+            let rule = if let By::Rule(index) = by { Some(*index) } else { None };
+            match rule.and_then(|index| Some((self.rules.get(index)?, stance.rules.get(index)?))) {
+                Some((rule, mode)) => found.push(*by, rule.effect, *mode),
+                None => found.push(*by, Effect::Deny, stance.base),
+            }
+        }
+        self.lift(&mut found.matches);
+        found.verdict(self)
+    }
+
     /// What the default says of a call, where it has a say.
-    fn default_for(&self, call: &Call<'_>) -> Option<Effect> {
+    pub(super) fn default_for(&self, call: &Call<'_>) -> Option<Effect> {
         (COVERED.contains(&call.method.as_ref()) || self.default == Effect::Deny).then_some(self.default)
     }
 
@@ -110,7 +124,7 @@ impl Policy {
 }
 
 /// The name as rules compare it.
-fn nfc(name: &str) -> Cow<'_, str> {
+pub(super) fn nfc(name: &str) -> Cow<'_, str> {
     if is_nfc(name) { Cow::Borrowed(name) } else { Cow::Owned(name.nfc().collect()) }
 }
 

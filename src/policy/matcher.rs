@@ -34,11 +34,11 @@ pub(super) enum Polarity {
 }
 
 impl Polarity {
-    fn of(effect: Effect) -> Self {
+    pub(super) fn of(effect: Effect) -> Self {
         if effect == Effect::Allow { Self::Permissive } else { Self::Restrictive }
     }
 
-    fn reversed(self) -> Self {
+    pub(super) fn reversed(self) -> Self {
         match self {
             Self::Restrictive => Self::Permissive,
             Self::Permissive => Self::Restrictive,
@@ -101,7 +101,8 @@ impl Names {
     }
 }
 
-fn condition_holds(condition: &Condition, polarity: Polarity, scene: &Scene<'_>) -> bool {
+/// Whether one member of a table holds.
+pub(super) fn condition_holds(condition: &Condition, polarity: Polarity, scene: &Scene<'_>) -> bool {
     match &condition.subject {
         Subject::Arguments(pointers) => arguments_hold(pointers, &condition.tests, polarity, scene),
         Subject::Fact(fact) if fact.is_claimed() && polarity == Polarity::Permissive => false,
@@ -164,7 +165,7 @@ fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene
     tally.holds(tests, polarity)
 }
 
-/// What is known of a fact.
+/// The values of a fact, as conditions see them.
 pub(super) fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
     let facts = scene.world.facts;
     let one = |value: &'a Option<String>| value.as_deref().into_iter().collect();

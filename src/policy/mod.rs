@@ -6,6 +6,7 @@ pub(crate) mod compile;
 pub mod diagnostic;
 mod evaluate;
 mod example;
+pub mod explain;
 mod facts;
 mod globs;
 mod index;
@@ -28,6 +29,7 @@ mod stance;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod wording;
 mod world;
 
 pub use change::{Change, assignments, weakens};
@@ -48,4 +50,5 @@ pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
 pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
+pub use wording::Wording;
 pub use world::World;

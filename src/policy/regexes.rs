@@ -69,8 +69,8 @@ impl Regexes {
         Ok(Self(Arc::new(Checked { patterns, compiled })))
     }
 
-    /// As the file spells them.
-    pub(super) fn patterns(&self) -> &[String] {
+    /// The patterns as they were given.
+    pub fn patterns(&self) -> &[String] {
         &self.0.patterns
     }
 

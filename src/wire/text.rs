@@ -17,9 +17,14 @@ const LONGEST_LOOKALIKE: usize = 512;
 /// A name from outside in a form that is safe to show: at most 64 characters of it, and what cannot be seen or would
 /// move the cursor escaped as `\u{…}`.
 pub fn shown(name: &str) -> String {
-    let mut out = String::with_capacity(name.len().min(SHOWN));
-    for (index, c) in name.chars().enumerate() {
-        if index == SHOWN {
+    shown_within(name, SHOWN)
+}
+
+/// As [`shown`], with room for `limit` characters.
+pub fn shown_within(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(limit));
+    for (index, c) in text.chars().enumerate() {
+        if index == limit {
             out.push('…');
             break;
         }

@@ -3,7 +3,7 @@
 mod cases;
 mod index;
 mod places;
-mod properties;
-mod sample;
+pub(super) mod properties;
+pub(super) mod sample;
 mod values;
 mod verdicts;

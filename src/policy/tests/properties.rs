@@ -41,7 +41,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     })
 }
 
-fn any_policy() -> impl Strategy<Value = Policy> {
+pub(in crate::policy) fn any_policy() -> impl Strategy<Value = Policy> {
     (proptest::collection::vec(any_rule(), 0..6), any_effect(), any_mode(), any::<u8>()).prop_map(
         |(mut rules, default, mode, lifts)| {
             let count = rules.len();
@@ -53,7 +53,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     )
 }
 
-fn any_json() -> impl Strategy<Value = String> {
+pub(in crate::policy) fn any_json() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         Just("hit"),
         Just("a"),

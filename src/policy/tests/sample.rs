@@ -12,7 +12,7 @@ use crate::policy::{
 };
 use crate::wire::{Json, fold};
 
-pub(super) fn policy(rules: Vec<Rule>) -> Policy {
+pub(in crate::policy) fn policy(rules: Vec<Rule>) -> Policy {
     let rules =
         rules.into_iter().enumerate().map(|(index, rule)| Rule { position: index + 1, ..rule }).collect();
     Policy {
@@ -33,7 +33,7 @@ pub(super) fn policy(rules: Vec<Rule>) -> Policy {
     }
 }
 
-pub(super) fn rule(effect: Effect) -> Rule {
+pub(in crate::policy) fn rule(effect: Effect) -> Rule {
     Rule {
         id: Arc::from("a-rule"),
         position: 1,
@@ -59,24 +59,24 @@ pub(super) fn rule(effect: Effect) -> Rule {
     }
 }
 
-pub(super) fn when(effect: Effect, pointer: &str, tests: Vec<Predicate>) -> Rule {
+pub(in crate::policy) fn when(effect: Effect, pointer: &str, tests: Vec<Predicate>) -> Rule {
     Rule { when: Some(vec![argument(pointer, tests)]), ..rule(effect) }
 }
 
-pub(super) fn argument(pointers: &str, tests: Vec<Predicate>) -> Condition {
+pub(in crate::policy) fn argument(pointers: &str, tests: Vec<Predicate>) -> Condition {
     let subject = Subject::Arguments(pointers.split(" | ").map(pointer).collect());
     Condition { subject, tests }
 }
 
-pub(super) fn fact(fact: Fact, word: &str) -> Condition {
+pub(in crate::policy) fn fact(fact: Fact, word: &str) -> Condition {
     Condition { subject: Subject::Fact(fact), tests: vec![eq(word)] }
 }
 
-pub(super) fn eq(word: &str) -> Predicate {
+pub(in crate::policy) fn eq(word: &str) -> Predicate {
     Predicate::Eq(Scalar::String(word.into()))
 }
 
-pub(super) fn pointer(text: &str) -> Pointer {
+pub(in crate::policy) fn pointer(text: &str) -> Pointer {
     let segment = |part: &str| match part {
         "*" => Segment::One,
         "**" => Segment::Any,
@@ -85,7 +85,7 @@ pub(super) fn pointer(text: &str) -> Pointer {
     Pointer { text: text.into(), segments: text.split('/').skip(1).map(segment).collect() }
 }
 
-pub(super) fn names(patterns: &[&str]) -> Names {
+pub(in crate::policy) fn names(patterns: &[&str]) -> Names {
     let plain = |pattern: &&&str| !pattern.starts_with('!');
     let globby = |pattern: &&&str| pattern.contains('*');
     Names {
@@ -96,20 +96,20 @@ pub(super) fn names(patterns: &[&str]) -> Names {
     }
 }
 
-pub(super) fn globs<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Globs {
+pub(in crate::policy) fn globs<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Globs {
     Globs::new(patterns.into_iter().map(|pattern| Glob::new(pattern).unwrap()).collect()).unwrap()
 }
 
-pub(super) fn regexes(patterns: &[&str]) -> Regexes {
+pub(in crate::policy) fn regexes(patterns: &[&str]) -> Regexes {
     Regexes::new(patterns.iter().map(|pattern| (*pattern).to_owned()).collect()).unwrap()
 }
 
 /// The verdict of a policy on a `tools/call`, by an agent without a name in front of `files`.
-pub(super) fn judge(policy: &Policy, tool: &str, arguments: &str) -> Verdict {
+pub(in crate::policy) fn judge(policy: &Policy, tool: &str, arguments: &str) -> Verdict {
     judge_with(policy, tool, arguments, &Facts::default())
 }
 
-pub(super) fn judge_with(policy: &Policy, tool: &str, arguments: &str, facts: &Facts) -> Verdict {
+pub(in crate::policy) fn judge_with(policy: &Policy, tool: &str, arguments: &str, facts: &Facts) -> Verdict {
     let arguments = (!arguments.is_empty()).then(|| Json::from_text(arguments).unwrap());
     let call = Call { method: "tools/call".into(), name: tool.into(), arguments };
     let stance = policy.stance(facts.agent.as_deref(), "files");
@@ -117,10 +117,10 @@ pub(super) fn judge_with(policy: &Policy, tool: &str, arguments: &str, facts: &F
 }
 
 /// Whether the only rule matches.
-pub(super) fn matches(rule: Rule, arguments: &str) -> bool {
+pub(in crate::policy) fn matches(rule: Rule, arguments: &str) -> bool {
     !judge(&policy(vec![rule]), "tool", arguments).matched.is_empty()
 }
 
-pub(super) fn at_home() -> Facts {
+pub(in crate::policy) fn at_home() -> Facts {
     Facts { root: Some("/home/me/app".into()), home: Some("/home/me".into()), ..Facts::default() }
 }

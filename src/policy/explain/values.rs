@@ -1,0 +1,112 @@
+//! The values that a condition met, fit to be shown.
+//!
+//! Values are judged as they are and shown as redaction leaves them. Invariant: no text that comes out holds anything
+//! that the redacted arguments do not.
+
+use super::{Fits, Seen};
+use crate::policy::matcher::{Polarity, Scene, fact_values};
+use crate::policy::pointer::{Readers, Selected, select};
+use crate::policy::predicate::{Judge, Outcome, Value};
+use crate::policy::{Fact, Pointer, Predicate};
+use crate::wire::{Json, shown_within};
+
+/// How much of a value is shown, characters.
+const SHOWN: usize = 100;
+/// How many values are shown.
+const MOST: usize = 5;
+/// What stands where redaction took something away.
+const PLACEHOLDERS: [&str; 2] = ["‹redacted:", "‹cut:"];
+
+/// What a condition met.
+#[derive(Debug, Default)]
+pub(super) struct Met(Vec<Seen>);
+
+impl Met {
+    /// In the arguments. Where `shown` does not select as many values as the arguments, none is told what it was.
+    pub(super) fn in_arguments(
+        pointers: &[Pointer],
+        tests: &[Predicate],
+        polarity: Polarity,
+        scene: &Scene<'_>,
+        shown: Option<Json<'_>>,
+    ) -> Self {
+        let judge = Judge { polarity, scene };
+        let (mut outcomes, mut texts) = (Vec::new(), Vec::new());
+        for pointer in pointers {
+            let limit = scene.policy.max_judged;
+            select(pointer, scene.call.arguments, Readers::All, limit, &mut |selected| {
+                outcomes.push(match selected {
+                    Selected::Value(json) => judge.all(tests, &Value::Json(json)),
+                    Selected::Leaf(json) => judge.all(tests, &Value::Found(json)),
+                    Selected::Name(name) => judge.all(tests, &Value::Name(&name)),
+                    Selected::Opaque => Outcome::Opaque,
+                });
+            });
+            select(pointer, shown, Readers::All, limit, &mut |selected| {
+                texts.push(match selected {
+                    Selected::Value(json) | Selected::Leaf(json) => json.text().to_owned(),
+                    Selected::Name(name) => format!("the name \"{name}\""),
+                    Selected::Opaque => "(what is in its way)".to_owned(),
+                });
+            });
+        }
+        if texts.len() != outcomes.len() {
+            texts = vec!["(not shown)".to_owned(); outcomes.len()];
+        }
+        Self(texts.iter().zip(outcomes).map(|(text, outcome)| seen(text, outcome)).collect())
+    }
+
+    /// In a fact.
+    pub(super) fn in_fact(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> Self {
+        let judge = Judge { polarity, scene };
+        let values = fact_values(fact, scene).into_iter();
+        let seen = |value| Seen {
+            text: format!("\"{}\"", shown_within(value, SHOWN)),
+            fits: Fits::of(judge.all(tests, &Value::Word(value))),
+        };
+        Self(values.map(seen).collect())
+    }
+
+    /// Whether some value that is as it was is one of these to the predicates.
+    pub(super) fn has(&self, fits: &[Fits]) -> bool {
+        self.0.iter().any(|seen| fits.contains(&seen.fits))
+    }
+
+    /// Marks values in which something is not as it was.
+    pub(super) fn without_lost(mut self) -> Self {
+        for seen in &mut self.0 {
+            if PLACEHOLDERS.iter().any(|placeholder| seen.text.contains(placeholder)) || seen.text == "null" {
+                seen.fits = Fits::Lost;
+            }
+        }
+        self
+    }
+
+    /// The first few, those that are `first` to the predicates before the others, and how many more there are.
+    pub(super) fn told(mut self, first: Fits) -> (Vec<Seen>, usize) {
+        self.0.sort_by_key(|seen| seen.fits != first);
+        self.0.dedup();
+        let more = self.0.len().saturating_sub(MOST);
+        self.0.truncate(MOST);
+        (self.0, more)
+    }
+}
+
+fn seen(text: &str, outcome: Outcome) -> Seen {
+    // A placeholder that is cut must still be known as one.
+    let cut_in_half = PLACEHOLDERS.iter().any(|mark| text.contains(mark));
+    let short = shown_within(text, SHOWN);
+    let told = PLACEHOLDERS.iter().any(|mark| short.contains(mark));
+    let text = if cut_in_half && !told { format!("{short} ‹cut:›") } else { short };
+    Seen { text, fits: Fits::of(outcome) }
+}
+
+impl Fits {
+    fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Satisfied => Self::Yes,
+            Outcome::Not => Self::No,
+            Outcome::Opaque => Self::Opaque,
+        }
+    }
+}

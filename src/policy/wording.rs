@@ -1,0 +1,193 @@
+//! Rules in words: what a predicate asks, what a condition looks at, which names a rule covers.
+//!
+//! It judges nothing. Invariant: every text is one line without control or invisible characters, whatever the file says.
+
+use super::{Anchor, Base, Condition, Names, Number, PathGlob, Predicate, Scalar, Subject};
+use crate::wire::shown;
+
+/// More operands than this are counted, not told.
+const OPERANDS_TOLD: usize = 4;
+
+/// A predicate in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wording {
+    /// As files spell it: `path_outside`.
+    pub word: &'static str,
+    /// What it compares with, each as people read it.
+    pub operands: Vec<String>,
+    /// What holds of a value that satisfies: `is outside {root}`.
+    pub is: String,
+    /// What holds of one that does not: `is under {root}`.
+    pub is_not: String,
+}
+
+impl Wording {
+    fn of(word: &'static str, [is, is_not]: [&str; 2], operands: Vec<String>) -> Self {
+        let told = told(&operands);
+        Self { word, is: format!("{is} {told}"), is_not: format!("{is_not} {told}"), operands }
+    }
+
+    /// What its file says, in short: `path_outside {root}`.
+    pub fn brief(&self) -> String {
+        format!("{} {}", self.word, told(&self.operands))
+    }
+}
+
+impl Predicate {
+    /// The predicate in words.
+    pub fn wording(&self) -> Wording {
+        let one = |number: &Number| vec![number_text(*number)];
+        match self {
+            Self::Eq(value) => Wording::of("eq", ["is", "is not"], vec![scalar(value)]),
+            Self::In(values) => {
+                Wording::of("in", ["is one of", "is none of"], values.iter().map(scalar).collect())
+            }
+            Self::Glob(globs) => {
+                Wording::of("glob", ["fits", "does not fit"], globs.patterns().map(shown).collect())
+            }
+            Self::Matches(regexes) => Wording::of(
+                "matches",
+                ["matches", "does not match"],
+                regexes.patterns().iter().map(|pattern| shown(pattern)).collect(),
+            ),
+            Self::Gt(bound) => Wording::of("gt", ["is above", "is not above"], one(bound)),
+            Self::Ge(bound) => Wording::of("ge", ["is at least", "is below"], one(bound)),
+            Self::Lt(bound) => Wording::of("lt", ["is below", "is at least"], one(bound)),
+            Self::Le(bound) => Wording::of("le", ["is at most", "is above"], one(bound)),
+            Self::BytesGt(limit) => {
+                let words = ["has more bytes than", "has no more bytes than"];
+                Wording::of("bytes_gt", words, vec![limit.to_string()])
+            }
+            Self::Exists(wanted) => exists(*wanted),
+            Self::PathUnder(bases) => {
+                let words = ["is a path under", "is a path outside"];
+                Wording::of("path_under", words, bases.iter().map(base).collect())
+            }
+            Self::PathOutside(bases) => {
+                let words = ["is a path outside", "is a path under"];
+                Wording::of("path_outside", words, bases.iter().map(base).collect())
+            }
+            Self::PathGlob(globs) => {
+                let words = ["is a path that fits", "is a path that does not fit"];
+                Wording::of("path_glob", words, globs.iter().map(path_glob).collect())
+            }
+        }
+    }
+}
+
+impl Condition {
+    /// What it looks at, as the file spells it: `/path | /source`, `agent`.
+    pub fn looks_at(&self) -> String {
+        match &self.subject {
+            Subject::Arguments(pointers) => {
+                let texts: Vec<String> = pointers.iter().map(|pointer| pointer_text(&pointer.text)).collect();
+                texts.join(" | ")
+            }
+            Subject::Fact(fact) => fact.to_string(),
+        }
+    }
+}
+
+impl Names {
+    /// The patterns, `!` in front of those that exclude.
+    pub fn patterns(&self) -> Vec<String> {
+        let plain = self.exact.iter().map(String::as_str).chain(self.globs.patterns()).map(shown);
+        plain.chain(self.except.patterns().map(|pattern| format!("!{}", shown(pattern)))).collect()
+    }
+}
+
+/// The pointer to everything is an empty text, which nobody would see.
+fn pointer_text(text: &str) -> String {
+    if text.is_empty() { "\"\"".to_owned() } else { shown(text) }
+}
+
+fn told(operands: &[String]) -> String {
+    let told: Vec<&str> = operands.iter().take(OPERANDS_TOLD).map(String::as_str).collect();
+    let told = told.join(", ");
+    match operands.len().saturating_sub(OPERANDS_TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
+fn exists(wanted: bool) -> Wording {
+    let (there, absent) = ("is given".to_owned(), "is not given".to_owned());
+    let (is, is_not) = if wanted { (there, absent) } else { (absent, there) };
+    Wording { word: "exists", operands: vec![wanted.to_string()], is, is_not }
+}
+
+fn scalar(value: &Scalar) -> String {
+    match value {
+        Scalar::String(text) => format!("\"{}\"", shown(text)),
+        Scalar::Number(number) => number_text(*number),
+        Scalar::Bool(value) => value.to_string(),
+    }
+}
+
+fn number_text(number: Number) -> String {
+    match number {
+        Number::Integer(integer) => integer.to_string(),
+        Number::Float(float) => float.to_string(),
+    }
+}
+
+fn base(base: &Base) -> String {
+    let start = anchor(base.anchor);
+    if base.components.is_empty() && start.is_empty() {
+        return "/".to_owned();
+    }
+    shown(&base.components.iter().fold(start.to_owned(), |path, component| path + "/" + component))
+}
+
+fn path_glob(glob: &PathGlob) -> String {
+    let below = glob.below.patterns().next().unwrap_or_default();
+    let anywhere = glob.anchor == Anchor::Absolute && below.starts_with("**");
+    if glob.name_only || anywhere { shown(below) } else { shown(&format!("{}/{below}", anchor(glob.anchor))) }
+}
+
+fn anchor(anchor: Anchor) -> &'static str {
+    match anchor {
+        Anchor::Absolute => "",
+        Anchor::Root => "{root}",
+        Anchor::Home => "~",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::policy::schema::{Reading, Section, file, parse};
+    use crate::policy::{Policy, compile};
+
+    fn policy(source: &str) -> Policy {
+        let (document, _) = parse(source);
+        let mut reading = Reading::default();
+        let file = file(&mut Section::new("", 0..0, document.get_ref()), Vec::new(), &mut reading);
+        let policy = compile::compile(file, source, compile::Surroundings::default(), &mut reading);
+        assert!(reading.diagnostics.iter().all(|one| one.severity.as_str() == "note"), "{reading:?}");
+        policy
+    }
+
+    #[test]
+    fn every_predicate_says_what_holds_of_a_value_and_what_does_not() {
+        let policy = policy(include_str!("../../mcp.toml.example"));
+        let mut lines = Vec::new();
+        for rule in &policy.rules {
+            for condition in rule.when.iter().chain(&rule.any).chain(&rule.unless).flatten() {
+                for test in &condition.tests {
+                    let words = test.wording();
+                    let at = condition.looks_at();
+                    lines.push(format!("{at} {} / {} / {}", words.is, words.is_not, words.brief()));
+                }
+            }
+        }
+        assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn names_say_what_they_leave_out() {
+        let policy = policy(include_str!("../../mcp.toml.example"));
+        assert_eq!(policy.rules[0].tools.patterns().join(" "), "write_file edit_file move_file !*_preview");
+    }
+}
