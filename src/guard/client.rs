@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 
 use super::effect::{Outbox, Passing, SPOILED};
-use super::exchange::{Emit, Exchange, Judged, Origin, Subject, call_id};
+use super::exchange::{Emit, Exchange, Judged, Moment, Origin, Subject, call_id};
 use super::flight::{Asks, InFlight};
+use super::past::Left;
 use super::refusal::{Cause, Refusal, Shape};
 use super::session::Session;
 use crate::call::{Reading, read_call};
@@ -124,11 +125,14 @@ impl Session {
         out: &mut Outbox,
     ) {
         let moment = self.moment(now);
-        let (record, emit) = called.judge(&moment).settle(&moment, None).into_parts(&moment);
+        let mut judged = called.judge(&moment);
+        let traces = judged.take_traces(&moment);
+        let (record, emit) = judged.settle(&moment, None).into_parts(&moment);
+        let mut left = self.remember(&traces, record.number, now);
         match emit {
             Emit::Forward(frame) => {
                 let bytes = self.pass_range(frame, line.ahead, out);
-                self.leave(&record, id, bytes, now, out);
+                self.leave(&record, id, bytes, left.asks(), now, out);
             }
             Emit::Refuse(frame) => {
                 out.to_client.extend(frame);
@@ -136,7 +140,7 @@ impl Session {
             }
             Emit::Withhold => spoil(line, out),
         }
-        self.keep(record, out);
+        self.keep(record, left, now, out);
     }
 
     /// A governed frame leaves: it is in flight from here on.
@@ -145,10 +149,11 @@ impl Session {
         record: &CallRecord,
         id: Option<Id<'_>>,
         bytes: std::ops::Range<usize>,
+        asks: Asks,
         now: Now,
         out: &mut Outbox,
     ) {
-        self.depart(id, Some(record.number), Asks::Nothing, now);
+        self.depart(id, Some(record.number), asks, now);
         if self.is_gated() {
             out.passing.push(Passing {
                 call: Some(record.number),
@@ -172,23 +177,31 @@ impl Session {
         {
             return self.malformed(line, Malformed { fault: Fault::IdInFlight, id: None }, now, out);
         }
+        let before = self.memory.marks();
         let judged = self.judge_members(line.bytes, members, now);
-        let stops =
-            judged.iter().any(|(_, exchange)| exchange.as_ref().is_some_and(|e| e.stops(&self.moment(now))));
+        let stops = judged.iter().any(|member| member.stops(&self.moment(now)));
+        if stops {
+            self.memory.restore(before);
+        }
         let bytes = if stops { 0..0 } else { self.pass_range(line.bytes, line.ahead, out) };
-        for (message, exchange) in judged {
-            let Some(exchange) = exchange else {
+        for Member { message, judged } in judged {
+            let Some((exchange, mut left)) = judged else {
                 self.bystander(message, (!stops).then(|| bytes.clone()), now, out);
                 continue;
             };
+            if stops {
+                left.withdraw();
+            }
             let moment = self.moment(now);
             let (record, emit) = exchange.settle(&moment, stops.then_some(Cause::Batch)).into_parts(&moment);
             match emit {
-                Emit::Forward(_) => self.leave(&record, message.id, bytes.clone(), now, out),
+                Emit::Forward(_) => {
+                    self.leave(&record, message.id, bytes.clone(), left.asks(), now, out);
+                }
                 Emit::Refuse(frame) => out.to_client.extend(frame),
                 Emit::Withhold => {}
             }
-            self.keep(record, out);
+            self.keep(record, left, now, out);
         }
         if stops {
             spoil(line, out);
@@ -200,7 +213,7 @@ impl Session {
         line: &'a [u8],
         members: &'m [Message<'a>],
         now: Now,
-    ) -> Vec<(&'m Message<'a>, Option<Exchange<'a, Judged>>)> {
+    ) -> Vec<Member<'m, 'a>> {
         let mut all = Vec::with_capacity(members.len());
         for message in members {
             let subject = match read_call(message) {
@@ -209,7 +222,14 @@ impl Session {
                 Reading::Other => None,
             };
             let called = subject.map(|subject| Exchange::new(self.origin(line, message), subject));
-            all.push((message, called.map(|called| called.judge(&self.moment(now)))));
+            let judged = called.map(|called| {
+                let moment = self.moment(now);
+                let mut judged = called.judge(&moment);
+                let traces = judged.take_traces(&moment);
+                // At once: the members after it look back on it.
+                (judged, self.remember(&traces, self.number, now))
+            });
+            all.push(Member { message, judged });
         }
         all
     }
@@ -276,12 +296,15 @@ impl Session {
         out.forward(frame.get(ahead..).unwrap_or_default())
     }
 
-    fn keep(&self, record: CallRecord, out: &mut Outbox) {
+    fn keep(&mut self, mut record: CallRecord, left: Left, now: Now, out: &mut Outbox) {
         out.commit_first |= self.is_gated() && self.is_enforced(&record);
         if let Some(text) = announcement(&record, &self.info.session) {
             out.say.push(text);
         }
+        record.labels = left.labels;
         out.records.push(Record::Call(record));
+        out.records.extend((!left.trace.is_empty()).then_some(Record::Trace(left.trace)));
+        self.tell_blindness(now, out);
     }
 
     fn is_enforced(&self, record: &CallRecord) -> bool {
@@ -325,6 +348,19 @@ impl Session {
             return;
         };
         out.records.extend(request.completion(Status::Cancelled, now, 0));
+    }
+}
+
+/// A member of a batch; what it leaves behind is remembered already.
+struct Member<'m, 'a> {
+    message: &'m Message<'a>,
+    /// `None` where it is no call.
+    judged: Option<(Exchange<'a, Judged>, Left)>,
+}
+
+impl Member<'_, '_> {
+    fn stops(&self, moment: &Moment<'_>) -> bool {
+        self.judged.as_ref().is_some_and(|(exchange, _)| exchange.stops(moment))
     }
 }
 

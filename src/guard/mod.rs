@@ -8,7 +8,9 @@ mod client;
 mod effect;
 mod exchange;
 mod flight;
+mod past;
 mod refusal;
+mod remember;
 mod server;
 mod session;
 
@@ -18,5 +20,6 @@ mod tests;
 pub use answer::Answer;
 pub use effect::{Outbox, Passing};
 pub use flight::MOST_IN_FLIGHT;
+pub use past::{Alone, Elsewhere, Written};
 pub use refusal::{BlockResponse, Cause, REFUSED, Refusal, Shape};
 pub use session::{Opening, Session, Side, Terms, Through};

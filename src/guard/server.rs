@@ -78,6 +78,7 @@ impl Session {
             self.negotiated(seen.result, out);
         }
         out.records.extend(request.completion(status, now, length));
+        self.succeeded(request, status, seen.result, now, out);
         true
     }
 
@@ -96,6 +97,7 @@ impl Session {
                 && let Some(request) = self.flight.land(&id.key())
             {
                 out.records.extend(request.completion(status, now, line.bytes.len()));
+                self.succeeded(request, status, seen.result, now, out);
             }
         }
         true

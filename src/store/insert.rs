@@ -14,6 +14,7 @@ use super::intake::{Entry, Event, count, json, text};
 use super::judgement::Judgement;
 use super::key::Key;
 use super::ledger::State;
+use super::past;
 use crate::clock;
 use crate::record::{Assignment, PolicySource};
 
@@ -75,6 +76,7 @@ impl<'a> Appending<'a> {
             Entry::Policy(policy) => self.policy(policy).map(|()| 0),
             Entry::Assignment(assignment) => self.assignment(assignment).map(|()| 0),
             Entry::Event(event) => self.event(event),
+            Entry::Trace(trace) => past::write(self.connection, &self.state.info.session, trace).map(|()| 0),
         }
     }
 

@@ -12,7 +12,7 @@ use super::judgement::{Judgement, Recent};
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
-    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Record, SessionInfo, Status,
+    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Record, SessionInfo, Status, Trace,
 };
 use crate::settings::KeepArguments;
 use crate::wire::shown;
@@ -28,6 +28,8 @@ pub(super) enum Entry {
     Assignment(Assignment),
     /// A row of `events`.
     Event(Event),
+    /// What other processes are to know of a call.
+    Trace(Trace),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -99,26 +101,26 @@ impl Intake {
         Self { redactor: Redactor::new(key), keep, judgements: Recent::default() }
     }
 
-    /// The row for one record, which is used up.
-    pub(super) fn take(&mut self, mut record: Record) -> Event {
+    /// What is written of one record, which is used up.
+    pub(super) fn take(&mut self, mut record: Record) -> Entry {
         let arguments = match &mut record {
             Record::Call(call) => call.arguments.take(),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => None,
+            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Trace(_) => None,
         };
-        self.event(&record, arguments)
+        self.entry(&record, arguments)
     }
 
-    /// The row for one record, which its owner keeps.
-    pub(super) fn copy(&mut self, record: &Record) -> Event {
+    /// What is written of one record, which its owner keeps.
+    pub(super) fn copy(&mut self, record: &Record) -> Entry {
         let arguments = match record {
             Record::Call(call) => call.arguments.clone(),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => None,
+            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Trace(_) => None,
         };
-        self.event(record, arguments)
+        self.entry(record, arguments)
     }
 
-    fn event(&mut self, record: &Record, arguments: Option<Box<str>>) -> Event {
-        match record {
+    fn entry(&mut self, record: &Record, arguments: Option<Box<str>>) -> Entry {
+        Entry::Event(match record {
             Record::Call(call) => self.call(call, arguments),
             Record::Completion(completion) => Event {
                 number: Some(completion.number),
@@ -127,7 +129,8 @@ impl Intake {
             },
             Record::Gap(gap) => self.gap(gap),
             Record::Notice(notice) => self.notice(notice),
-        }
+            Record::Trace(trace) => return Entry::Trace(trace.clone()),
+        })
     }
 
     /// The policy with secrets taken out of its text.
@@ -141,6 +144,7 @@ impl Intake {
             judgement: Some(self.judgements.of(call, &self.redactor)),
             eval_us: Some(call.eval_us),
             completion: call.completion.clone(),
+            note: (!call.labels.is_empty()).then(|| json(&labels(call))),
             ..Event::new(Kind::Call, call.unix_ms)
         };
         if let Some(arguments) = arguments {
@@ -179,6 +183,10 @@ impl Intake {
             ..info
         }
     }
+}
+
+fn labels(call: &CallRecord) -> Vec<&str> {
+    call.labels.iter().map(|label| &**label).collect()
 }
 
 impl Event {

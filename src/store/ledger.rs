@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::chain::{self, Encoder, End, Hash};
 use super::insert::{Appending, Known};
-use super::intake::{Entry, Event, Intake, Kind, json};
+use super::intake::{Entry, Intake, Kind, json};
 use super::key::Key;
 use super::queue::{Item, Loan, Queue};
 use crate::clock;
@@ -172,17 +172,23 @@ impl Ledger {
 
     /// Prepares a record. A completion joins its call where that is not yet written.
     pub(super) fn add(&mut self, record: Record) {
-        let event = self.intake.take(record);
-        self.push(event);
+        let entry = self.intake.take(record);
+        self.push(entry);
     }
 
     /// As [`Self::add`], for a record that may have to be given back.
     pub(super) fn add_copy(&mut self, record: &Record) {
-        let event = self.intake.copy(record);
-        self.push(event);
+        let entry = self.intake.copy(record);
+        self.push(entry);
     }
 
-    fn push(&mut self, mut event: Event) {
+    fn push(&mut self, entry: Entry) {
+        let mut event = match entry {
+            Entry::Event(event) => event,
+            other @ (Entry::Session(_) | Entry::Policy(_) | Entry::Assignment(_) | Entry::Trace(_)) => {
+                return self.pending.push(other);
+            }
+        };
         match (event.kind, event.number) {
             (Kind::Call, Some(number)) if event.completion.is_none() => {
                 self.open.insert(number, Spot::Pending(self.pending.len()));
@@ -257,6 +263,7 @@ impl Ledger {
         let heads = json(&BTreeMap::from([(&self.state.info.session, end)]));
         let done = super::insert::last_seq(connection)
             .and_then(|seq| super::insert::checkpoint(connection, &self.key, "end", seq, &heads))
+            .and_then(|()| super::past::forget(connection, clock::now().unix_ms))
             .and_then(|()| run(connection, "COMMIT"));
         if done.is_err() {
             let _ = run(connection, "ROLLBACK");
@@ -270,7 +277,9 @@ impl Entry {
     fn open_call(&self) -> Option<u64> {
         match self {
             Self::Event(event) if event.kind == Kind::Call && event.completion.is_none() => event.number,
-            Self::Event(_) | Self::Session(_) | Self::Policy(_) | Self::Assignment(_) => None,
+            Self::Event(_) | Self::Session(_) | Self::Policy(_) | Self::Assignment(_) | Self::Trace(_) => {
+                None
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod intake;
 mod judgement;
 mod key;
 mod ledger;
+mod past;
 mod prune;
 mod queue;
 mod reader;
@@ -36,6 +37,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use error::{NotNow, StoreError};
+pub use past::Others;
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
 pub use row::{AuditRow, JsonText};

@@ -331,5 +331,6 @@ fn size(record: &Record) -> usize {
             Record::Completion(_) => 0,
             Record::Gap(gap) => gap.why.len(),
             Record::Notice(notice) => notice.text.len(),
+            Record::Trace(trace) => trace.spendings.len() * 64 + trace.marks.len() * 128,
         }
 }

@@ -1,6 +1,7 @@
 //! The store as its users see it, on real files in a folder of their own.
 
 mod crowds;
+mod past;
 mod pruning;
 mod reading;
 mod secrecy;
@@ -66,6 +67,7 @@ fn call(number: u64) -> CallRecord {
         }],
         reason: Some("(shadow) rule 1 (delete_file) in policy \"p\"".into()),
         policy: Some("rev1".into()),
+        labels: Vec::new(),
         eval_us: 7,
         completion: None,
     }

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use callgate::guard::{BlockResponse, Opening, Outbox, Passing, Session, Side, Terms, Through};
+use callgate::guard::{Alone, BlockResponse, Opening, Outbox, Passing, Session, Side, Terms, Through};
 use callgate::policy::{Facts, NoLinks};
 use callgate::record::{Now, SessionInfo};
 use callgate::settings::{Environment, read};
@@ -127,6 +127,7 @@ fn opening(terms: Terms) -> Opening {
         info,
         facts: Facts::default(),
         links: Box::new(NoLinks),
+        elsewhere: Box::new(Alone),
         steady_us: || 0,
     }
 }
