@@ -20,6 +20,9 @@ const SWEEP_US: u64 = 1_000_000;
 const MOST_MARKS: usize = 1_024;
 
 /// What other processes have done, as far as they have written it down. The driver answers it from the store.
+///
+/// Processes do not wait for each other: calls that are judged at the same moment in several of them do not see each
+/// other, so that a shared rate may be overshot by as many.
 pub trait Elsewhere {
     /// How many calls other sessions have counted under a budget's key in this slot and later ones; `None` where
     /// it cannot be told.

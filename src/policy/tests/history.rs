@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use Effect::{Allow, Deny};
+use Share::{Agent, Session, Tool, User};
 
 use super::sample::{argument, eq, judge, names, policy, rule};
 use crate::call::Call;
@@ -52,8 +53,8 @@ fn label(tool: &str) -> Label {
     }
 }
 
-fn rate(by: Vec<Share>) -> Option<Rate> {
-    Some(Rate { max: 2, per_ms: 1_000, by })
+fn rate(by: Vec<Share>) -> Rate {
+    Rate { max: 2, per_ms: 1_000, by }
 }
 
 fn after(policy: &Policy, arguments: &str, past: &dyn Past, facts: &Facts) -> Verdict {
@@ -82,7 +83,7 @@ fn a_guess_restricts_and_only_certainty_permits() {
 
 #[test]
 fn a_rate_needs_the_rest_of_the_rule_to_match_and_counts_before_it_asks() {
-    let limited = Rule { rate: rate(vec![Share::Session]), ..rule(Deny) };
+    let limited = Rule { rate: Some(rate(vec![Share::Session])), ..rule(Deny) };
     assert!(!matches(&limited, Spent::No, Marked::No) && matches(&limited, Spent::Yes, Marked::No));
     let other = Rule { tools: names(&["other"]), ..limited.clone() };
     let policy = policy(vec![limited.clone(), other, limited]);
@@ -93,7 +94,7 @@ fn a_rate_needs_the_rest_of_the_rule_to_match_and_counts_before_it_asks() {
 #[test]
 fn who_shares_a_budget_is_what_by_names() {
     let key = |by: &[Share], tool: &str, facts: &Facts| {
-        let limited = Rule { rate: rate(by.to_vec()), ..rule(Deny) };
+        let limited = Rule { rate: Some(rate(by.to_vec())), ..rule(Deny) };
         let policy = policy(vec![limited]);
         let call = Call { method: "tools/call".into(), name: tool.to_owned().into(), arguments: None };
         let stance = policy.stance(None, "files");
@@ -104,7 +105,6 @@ fn who_shares_a_budget_is_what_by_names() {
         user: Some(user.to_owned()),
         ..Facts::default()
     };
-    use Share::{Agent, Session, Tool, User};
     let (me, ci, none) = (of(Some("me"), "u"), of(Some("ci"), "u"), of(None, "u"));
     assert_eq!(key(&[Session], "a", &me), key(&[Session], "b", &ci));
     assert_ne!(key(&[Tool], "a", &me).key, key(&[Tool], "b", &me).key);
@@ -144,7 +144,7 @@ fn any_past() -> impl Strategy<Value = Says> {
 fn any_rule() -> impl Strategy<Value = Rule> {
     let effect = prop_oneof![Just(Allow), Just(Effect::Warn), Just(Effect::RequireApproval), Just(Deny)];
     (effect, any::<[bool; 4]>()).prop_map(|(effect, [limited, waits, frees, narrow])| Rule {
-        rate: rate(vec![Share::Session]).filter(|_| limited && effect > Allow),
+        rate: (limited && effect > Allow).then(|| rate(vec![Share::Session])),
         after: if waits { vec![0] } else { vec![] },
         unless_after: if frees { vec![1] } else { vec![] },
         when: narrow.then(|| vec![argument("/a", vec![eq("hit")])]),

@@ -14,7 +14,11 @@ use callgate::settings::{Environment, read};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-const DENY: &str = "[[rule]]\naction = \"deny\"\ntools = \"denied\"\n";
+const DENY: &str = "[[rule]]\naction = \"deny\"\ntools = \"denied\"\n\
+    [[label]]\nid = \"seen\"\ntools = \"a*\"\nwhen = { \"/x\" = 1 }\non = \"result\"\n\
+    [[rule]]\naction = \"deny\"\ntools = \"b*\"\nafter = \"seen\"\n\
+    [[rule]]\naction = \"warn\"\ntools = \"c*\"\nunless_after = \"seen\"\n\
+    rate = { max = 2, per = \"1m\", by = [\"agent\", \"tool\"] }\n";
 const NOW: Now = Now { unix_ms: 0, steady_us: 0 };
 
 static LOOSE: LazyLock<Vec<Terms>> = LazyLock::new(|| ["shadow", "warn", "off"].map(terms).into());
