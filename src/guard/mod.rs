@@ -4,6 +4,7 @@
 //! one governed frame, and `refusal.rs` for the frame that says no.
 
 mod answer;
+mod batch;
 mod client;
 mod effect;
 mod exchange;
