@@ -29,6 +29,7 @@ fn call(number: u64) -> Record {
         }],
         reason: Some("default in policy \"my-policy\"".into()),
         policy: Some("0123456789abcdef".into()),
+        labels: Vec::new(),
         eval_us: 3,
         completion: None,
     })

@@ -38,6 +38,8 @@
 //! - While nothing in a session can enforce, nothing in it can hold a byte back: a chunk leaves before it is looked
 //!   at. Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
 //! - No call sees two policies: a reload is taken over between frames, and each record names its revision.
+//! - What rules look back on changes in the step that judges a call, so that no call beside it comes in between. What
+//!   is lost of it restricts more, never less.
 //! - The pure rooms have no clock, file, socket, environment or SQL. Time and the answers of the file system are
 //!   arguments.
 //! - No secret that redaction knows reaches a byte of the store: rows are made in one place, and it works there.
@@ -95,6 +97,7 @@
 //! 1. [`call`], [`record`] and `policy/verdict.rs`: the three nouns.
 //! 2. `policy/evaluate.rs`, then `matcher.rs`, `predicate.rs` and `paths.rs`: the decision.
 //! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
+//!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.

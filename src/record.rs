@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::{Effect, Mode};
+use crate::policy::{Effect, Grade, Mode};
 
 /// A moment: wall time for people, steady time for durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -28,6 +28,8 @@ pub enum Record {
     Notice(Notice),
     /// Tools that the server listed.
     Tools(Listing),
+    /// What other processes are to know of a call; no row of the log.
+    Trace(Trace),
 }
 
 /// A governed frame and what became of it.
@@ -57,6 +59,8 @@ pub struct CallRecord {
     pub reason: Option<Arc<str>>,
     /// The revision of the policy; `None` under off.
     pub policy: Option<Arc<str>>,
+    /// Ids of the labels that it set.
+    pub labels: Vec<Arc<str>>,
     /// Time the evaluation took, microseconds.
     pub eval_us: u64,
     /// The completion, where it is known before the row is written (shadow merges the two).
@@ -225,6 +229,50 @@ pub struct Listed {
     pub definition: Box<str>,
 }
 
+/// What a call leaves behind for rules that look back, in the processes that share the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// The call's number in its session.
+    pub number: u64,
+    /// The budgets that it drew on.
+    pub spendings: Vec<Spending>,
+    /// The labels that it set.
+    pub marks: Vec<Mark>,
+}
+
+impl Trace {
+    /// Whether it tells nothing.
+    pub fn is_empty(&self) -> bool {
+        self.spendings.is_empty() && self.marks.is_empty()
+    }
+}
+
+/// One call counted in a budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spending {
+    /// The budget's key: a hash.
+    pub key: [u8; 32],
+    /// In which part of its time, counted from the Unix epoch.
+    pub slot: i64,
+    /// When nobody will ask for it any more, milliseconds since the Unix epoch.
+    pub until_ms: i64,
+}
+
+/// One label set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// For whom: `agent:KEY`, or `user:NAME` where no agent is named.
+    pub owner: Arc<str>,
+    /// The label's id.
+    pub label: Arc<str>,
+    /// How sure it is.
+    pub grade: Grade,
+    /// When, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// When it is no longer set, milliseconds since the Unix epoch; `None` for never.
+    pub until_ms: Option<i64>,
+}
+
 /// Kinds of [`Notice`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoticeKind {
@@ -236,6 +284,8 @@ pub enum NoticeKind {
     ReplyDropped,
     /// A line from the server that is not JSON was kept from the client.
     NoiseDiverted,
+    /// What other processes have done could not be read.
+    PastUnreadable,
     /// The session ended.
     SessionEnded,
 }
@@ -248,6 +298,7 @@ impl NoticeKind {
             Self::PolicyRefused => "policy_refused",
             Self::ReplyDropped => "reply_dropped",
             Self::NoiseDiverted => "noise_diverted",
+            Self::PastUnreadable => "past_unreadable",
             Self::SessionEnded => "session_ended",
         }
     }

@@ -147,6 +147,7 @@ mod tests {
             matched: Vec::new(),
             reason: Some(r#"rule 1 (write_file) in policy "p""#.into()),
             policy: None,
+            labels: Vec::new(),
             eval_us: 3,
             completion: None,
         }

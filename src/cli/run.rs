@@ -18,7 +18,7 @@ use crate::policy::Facts;
 use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, repository, user};
 use crate::record::SessionInfo;
 use crate::settings::{Config, Server};
-use crate::store::this_process;
+use crate::store::{Others, this_process};
 use crate::transport::child::{Program, Started};
 use crate::transport::stdio::{Inlet, Outlet};
 
@@ -194,12 +194,14 @@ async fn drive_session(
     let reloads = Arc::new(Reloads::default());
     let watching = loaded.watch(&reloads)?;
     let store = loaded.store(&info)?;
+    let others = Others::new(places::store(&loaded.config)?, info.session.clone());
     let session = Session::new(Opening {
         terms: loaded.config.terms(),
         unguarded: loaded.unguarded,
         facts: facts(&info),
         info,
         links: Box::new(LocalLinks),
+        elsewhere: Box::new(others),
         steady_us: || now().steady_us,
     });
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());

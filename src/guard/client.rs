@@ -5,16 +5,14 @@
 use std::borrow::Cow;
 
 use super::effect::{Outbox, Passing, SPOILED};
-use super::exchange::{Emit, Exchange, Judged, Origin, Subject, call_id};
+use super::exchange::{Emit, Exchange, Origin, Subject, call_id};
 use super::flight::{Asks, InFlight};
-use super::refusal::{Cause, Refusal, Shape};
+use super::past::Left;
 use super::session::Session;
 use crate::call::{Reading, read_call};
 use crate::policy::Mode;
 use crate::record::{CallRecord, Now, Outcome, Page, Record, Status};
-use crate::wire::{
-    Fault, Frame, Id, IdKey, Json, JsonKind, Line, Lines, Malformed, Message, mcp, read, shown,
-};
+use crate::wire::{Fault, Frame, Id, Json, JsonKind, Line, Lines, Malformed, Message, mcp, read, shown};
 
 /// A short call: as many records as a chunk is likely to make get their room at once. Bytes.
 const SMALL_CALL: usize = 128;
@@ -92,7 +90,7 @@ impl Session {
     }
 
     /// An id that is in flight must not be used again, nor answered: the answer would reach the first request.
-    fn fault_of_id(&self, message: &Message<'_>) -> Option<Fault> {
+    pub(super) fn fault_of_id(&self, message: &Message<'_>) -> Option<Fault> {
         let id = message.id.filter(|_| !message.is_response)?;
         if self.flight.contains(&id.key()) {
             Some(Fault::IdInFlight)
@@ -103,7 +101,7 @@ impl Session {
         }
     }
 
-    fn malformed(&mut self, line: Line<'_>, mut malformed: Malformed, now: Now, out: &mut Outbox) {
+    pub(super) fn malformed(&mut self, line: Line<'_>, mut malformed: Malformed, now: Now, out: &mut Outbox) {
         // Answering under an id that another request waits for would end that request.
         malformed.id =
             malformed.id.filter(|id| Id::from_text(id).is_some_and(|id| !self.flight.contains(&id.key())));
@@ -126,11 +124,14 @@ impl Session {
         out: &mut Outbox,
     ) {
         let moment = self.moment(now);
-        let (record, emit) = called.judge(&moment).settle(&moment, None).into_parts(&moment);
+        let mut judged = called.judge(&moment);
+        let traces = judged.take_traces(&moment);
+        let (record, emit) = judged.settle(&moment, None).into_parts(&moment);
+        let mut left = self.remember(&traces, record.number, now);
         match emit {
             Emit::Forward(frame) => {
                 let bytes = self.pass_range(frame, line.ahead, out);
-                self.leave(&record, id, bytes, now, out);
+                self.leave(&record, id, bytes, left.asks(), now, out);
             }
             Emit::Refuse(frame) => {
                 out.to_client.extend(frame);
@@ -138,19 +139,20 @@ impl Session {
             }
             Emit::Withhold => spoil(line, out),
         }
-        self.keep(record, out);
+        self.keep(record, left, now, out);
     }
 
     /// A governed frame leaves: it is in flight from here on.
-    fn leave(
+    pub(super) fn leave(
         &mut self,
         record: &CallRecord,
         id: Option<Id<'_>>,
         bytes: std::ops::Range<usize>,
+        asks: Asks,
         now: Now,
         out: &mut Outbox,
     ) {
-        self.depart(id, Some(record.number), Asks::Nothing, now);
+        self.depart(id, Some(record.number), asks, now);
         if self.is_gated() {
             out.passing.push(Passing {
                 call: Some(record.number),
@@ -161,105 +163,13 @@ impl Session {
         }
     }
 
-    /// Under 2025-03-26 a batch passes whole or not at all; other revisions have none.
-    fn batch(&mut self, line: Line<'_>, members: &[Message<'_>], now: Now, out: &mut Outbox) {
-        if self.info.protocol.as_deref() != Some(mcp::REVISION_BATCHES) {
-            return self.malformed(line, Malformed { fault: Fault::BatchNotNegotiated, id: None }, now, out);
-        }
-        let mut ids: Vec<IdKey> =
-            members.iter().filter(|m| !m.is_response).filter_map(|m| m.id).map(Id::key).collect();
-        ids.sort_unstable();
-        if ids.windows(2).any(|pair| pair.first() == pair.last())
-            || members.iter().any(|m| self.fault_of_id(m).is_some())
-        {
-            return self.malformed(line, Malformed { fault: Fault::IdInFlight, id: None }, now, out);
-        }
-        let judged = self.judge_members(line.bytes, members, now);
-        let stops =
-            judged.iter().any(|(_, exchange)| exchange.as_ref().is_some_and(|e| e.stops(&self.moment(now))));
-        let bytes = if stops { 0..0 } else { self.pass_range(line.bytes, line.ahead, out) };
-        for (message, exchange) in judged {
-            let Some(exchange) = exchange else {
-                self.bystander(message, (!stops).then(|| bytes.clone()), now, out);
-                continue;
-            };
-            let moment = self.moment(now);
-            let (record, emit) = exchange.settle(&moment, stops.then_some(Cause::Batch)).into_parts(&moment);
-            match emit {
-                Emit::Forward(_) => self.leave(&record, message.id, bytes.clone(), now, out),
-                Emit::Refuse(frame) => out.to_client.extend(frame),
-                Emit::Withhold => {}
-            }
-            self.keep(record, out);
-        }
-        if stops {
-            spoil(line, out);
-        }
-    }
-
-    fn judge_members<'a, 'm>(
-        &mut self,
-        line: &'a [u8],
-        members: &'m [Message<'a>],
-        now: Now,
-    ) -> Vec<(&'m Message<'a>, Option<Exchange<'a, Judged>>)> {
-        let mut all = Vec::with_capacity(members.len());
-        for message in members {
-            let subject = match read_call(message) {
-                Reading::Call(call) => Some(Subject::Call(call)),
-                Reading::Malformed(malformed) => Some(Subject::Malformed(malformed)),
-                Reading::Other => None,
-            };
-            let called = subject.map(|subject| Exchange::new(self.origin(line, message), subject));
-            all.push((message, called.map(|called| called.judge(&self.moment(now)))));
-        }
-        all
-    }
-
-    /// A member of a batch that is no call: it shares the fate of the calls, and its id is answered. `bytes` is where
-    /// the batch stands in the outbox, if it passes.
-    fn bystander(
-        &mut self,
-        message: &Message<'_>,
-        bytes: Option<std::ops::Range<usize>>,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        let id = message.id.filter(|_| !message.is_response);
-        match (id, bytes) {
-            (Some(id), Some(bytes)) => {
-                self.depart(Some(id), None, asks(message), now);
-                if self.is_gated() {
-                    let id = Some(id.raw().to_owned());
-                    out.passing.push(Passing { call: None, bytes, id, enforced: false });
-                }
-            }
-            (None, Some(_)) => self.cancellation(message, now, out),
-            (Some(id), None) => out.to_client.extend(self.refused_with_its_batch(id)),
-            (None, None) => {}
-        }
-    }
-
-    fn refused_with_its_batch(&self, id: Id<'_>) -> Vec<u8> {
-        Refusal {
-            cause: Cause::Batch,
-            reason: "another call of this batch is refused",
-            explanation: None,
-            rule_id: None,
-            policy_id: Some(&self.terms.policy.revision),
-            tool_call_id: None,
-            mode: Mode::Enforce,
-        }
-        .frame(Some(id.raw()), Shape::Error)
-    }
-
-    fn origin<'a>(&mut self, line: &'a [u8], message: &Message<'a>) -> Origin<'a> {
+    pub(super) fn origin<'a>(&mut self, line: &'a [u8], message: &Message<'a>) -> Origin<'a> {
         self.number += 1;
         let modern = message.meta.is_some_and(|meta| meta.member(mcp::META_PROTOCOL_VERSION).is_some());
         Origin { line, id: message.id.map(|id| Cow::Borrowed(id.raw())), modern, number: self.number }
     }
 
-    fn depart(&mut self, id: Option<Id<'_>>, call: Option<u64>, asks: Asks, now: Now) {
+    pub(super) fn depart(&mut self, id: Option<Id<'_>>, call: Option<u64>, asks: Asks, now: Now) {
         if let Some(id) = id {
             self.flight.depart(id.key(), InFlight { call, since_us: now.steady_us, asks, cancelled: false });
         }
@@ -270,7 +180,7 @@ impl Session {
     }
 
     /// Lets out what has not left yet. In a tee all of it has.
-    fn pass_range(&self, frame: &[u8], ahead: usize, out: &mut Outbox) -> std::ops::Range<usize> {
+    pub(super) fn pass_range(&self, frame: &[u8], ahead: usize, out: &mut Outbox) -> std::ops::Range<usize> {
         if !self.is_gated() {
             return 0..0;
         }
@@ -278,12 +188,15 @@ impl Session {
         out.forward(frame.get(ahead..).unwrap_or_default())
     }
 
-    fn keep(&self, record: CallRecord, out: &mut Outbox) {
+    pub(super) fn keep(&mut self, mut record: CallRecord, left: Left, now: Now, out: &mut Outbox) {
         out.commit_first |= self.is_gated() && self.is_enforced(&record);
         if let Some(text) = announcement(&record, &self.info.session) {
             out.say.push(text);
         }
+        record.labels = left.labels;
         out.records.push(Record::Call(record));
+        out.records.extend((!left.trace.is_empty()).then_some(Record::Trace(left.trace)));
+        self.tell_blindness(now, out);
     }
 
     fn is_enforced(&self, record: &CallRecord) -> bool {
@@ -318,7 +231,7 @@ impl Session {
         }
     }
 
-    fn cancellation(&mut self, message: &Message<'_>, now: Now, out: &mut Outbox) {
+    pub(super) fn cancellation(&mut self, message: &Message<'_>, now: Now, out: &mut Outbox) {
         if message.method.as_deref() != Some(mcp::CANCELLED) {
             return;
         }
@@ -334,7 +247,7 @@ fn text(json: Json<'_>) -> Option<String> {
     json.as_str().map(std::borrow::Cow::into_owned)
 }
 
-fn asks(message: &Message<'_>) -> Asks {
+pub(super) fn asks(message: &Message<'_>) -> Asks {
     match message.method.as_deref() {
         Some(mcp::INITIALIZE) => Asks::Revision,
         Some(mcp::TOOLS_LIST) => {
@@ -346,7 +259,7 @@ fn asks(message: &Message<'_>) -> Asks {
     }
 }
 
-fn spoil(line: Line<'_>, out: &mut Outbox) {
+pub(super) fn spoil(line: Line<'_>, out: &mut Outbox) {
     if line.ahead > 0 {
         out.forward(SPOILED);
     }

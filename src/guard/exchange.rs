@@ -4,12 +4,14 @@
 //! judged twice, both forwarded and refused, or without its record.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::catalog::Catalog;
+use super::past::{Elsewhere, Hindsight, Memory};
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
-use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Verdict, World};
+use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Traces, Verdict, World};
 use crate::record::{CallRecord, MatchRecord, Now, Outcome};
 use crate::wire::{Fault, Malformed, shown};
 
@@ -29,6 +31,8 @@ pub(super) struct Moment<'a> {
     pub links: &'a dyn ResolvePath,
     /// What the server claims of its tools.
     pub catalog: &'a Catalog,
+    pub memory: &'a Memory,
+    pub elsewhere: &'a dyn Elsewhere,
     /// Whether frames can be held back at all; else this is a tee.
     pub gated: bool,
     /// The reason of everything that the default decides in the base mode: most of all calls.
@@ -45,6 +49,11 @@ impl<'a> Moment<'a> {
     fn world(&self, call: &Call<'_>) -> World<'a> {
         let world = World::of(self.facts).with_links(self.links).at(self.now.unix_ms);
         world.with_claims(self.catalog.claims(&call.name))
+    }
+
+    fn past(&self) -> Hindsight<'a> {
+        let Self { memory, elsewhere, facts, now, .. } = *self;
+        Hindsight { memory, elsewhere, facts, now, asked: RefCell::default() }
     }
 }
 
@@ -109,7 +118,9 @@ impl<'a> Exchange<'a, Called> {
         let before = (moment.steady_us)();
         let verdict = match &self.subject {
             _ if moment.unguarded.is_some() => None,
-            Subject::Call(call) => moment.policy.evaluate(moment.stance, call, moment.world(call)),
+            Subject::Call(call) => {
+                moment.policy.evaluate(moment.stance, call, moment.world(call).with_past(&moment.past()))
+            }
             Subject::Malformed(_) => moment.policy.malformed(moment.stance),
         };
         let eval_us = (moment.steady_us)().saturating_sub(before);
@@ -118,6 +129,20 @@ impl<'a> Exchange<'a, Called> {
 }
 
 impl<'a> Exchange<'a, Judged> {
+    /// What it leaves behind for rules that look back: no labels where it does not leave for the server.
+    pub fn take_traces(&mut self, moment: &Moment<'_>) -> Traces {
+        let mut traces = self
+            .stage
+            .verdict
+            .as_mut()
+            .map(|verdict| std::mem::take(&mut verdict.traces))
+            .unwrap_or_default();
+        if !traces.labels.is_empty() && self.stops(moment) {
+            traces.labels.clear();
+        }
+        traces
+    }
+
     /// Whether the verdict, as things stand, keeps the frame from the server.
     pub fn stops(&self, moment: &Moment<'_>) -> bool {
         self.cause(moment).is_some()
@@ -263,6 +288,7 @@ impl<'a> Exchange<'a, Settled> {
             matched: verdict.map(|verdict| matched(moment.policy, verdict)).unwrap_or_default(),
             reason: Some(reason),
             policy: verdict.map(|verdict| Arc::clone(&verdict.revision)),
+            labels: Vec::new(),
             eval_us: judged.eval_us,
             completion: None,
         }

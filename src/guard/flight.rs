@@ -3,6 +3,7 @@
 //! It matches answers to requests and refuses to guess: an id is in flight once or not at all.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::record::{Completion, Now, Page, Record, Status};
 use crate::wire::IdKey;
@@ -37,12 +38,14 @@ impl InFlight {
 }
 
 /// What the answer to a request tells beyond itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asks {
     /// `initialize`: the revision that the two ends will speak.
     Revision,
     /// `tools/list`: what the server claims of its tools.
     Tools(Page),
+    /// A call that sets these labels surely, once it has succeeded.
+    Success(Vec<Arc<str>>),
     /// Nothing.
     Nothing,
 }

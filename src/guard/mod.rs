@@ -4,12 +4,15 @@
 //! one governed frame, and `refusal.rs` for the frame that says no.
 
 mod answer;
+mod batch;
 mod catalog;
 mod client;
 mod effect;
 mod exchange;
 mod flight;
+mod past;
 mod refusal;
+mod remember;
 mod server;
 mod session;
 
@@ -19,5 +22,6 @@ mod tests;
 pub use answer::Answer;
 pub use effect::{Outbox, Passing};
 pub use flight::MOST_IN_FLIGHT;
+pub use past::{Alone, Elsewhere, Written};
 pub use refusal::{BlockResponse, Cause, REFUSED, Refusal, Shape};
 pub use session::{Opening, Session, Side, Terms, Through};

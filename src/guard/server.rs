@@ -74,8 +74,9 @@ impl Session {
         let Some(request) = self.flight.land(&id.key()) else {
             return self.drop_reply("an answer to an id that is not in flight", now, out);
         };
-        self.told(request.asks, seen.result, now, out);
+        self.told(&request.asks, seen.result, now, out);
         out.records.extend(request.completion(status, now, length));
+        self.succeeded(request, status, seen.result, now, out);
         true
     }
 
@@ -94,24 +95,25 @@ impl Session {
                 && let Some(request) = self.flight.land(&id.key())
             {
                 if matches!(request.asks, Asks::Tools(_)) {
-                    self.told(request.asks, seen.result, now, out);
+                    self.told(&request.asks, seen.result, now, out);
                 }
                 out.records.extend(request.completion(status, now, line.bytes.len()));
+                self.succeeded(request, status, seen.result, now, out);
             }
         }
         true
     }
 
     /// Learns what an answer tells beyond itself.
-    fn told(&mut self, asks: Asks, result: Option<&[u8]>, now: Now, out: &mut Outbox) {
+    fn told(&mut self, asks: &Asks, result: Option<&[u8]>, now: Now, out: &mut Outbox) {
         match (asks, result) {
             (Asks::Revision, _) => self.negotiated(result, out),
             (Asks::Tools(page), Some(result)) => {
-                if let Some(tools) = self.catalog.take(result, page) {
-                    out.records.push(Record::Tools(Listing { unix_ms: now.unix_ms, page, tools }));
+                if let Some(tools) = self.catalog.take(result, *page) {
+                    out.records.push(Record::Tools(Listing { unix_ms: now.unix_ms, page: *page, tools }));
                 }
             }
-            (Asks::Tools(_), None) | (Asks::Nothing, _) => {}
+            (Asks::Tools(_), None) | (Asks::Success(_) | Asks::Nothing, _) => {}
         }
     }
 

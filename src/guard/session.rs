@@ -11,6 +11,7 @@ use super::catalog::Catalog;
 use super::effect::{GAP, Outbox, Passing, SPOILED};
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
+use super::past::{Elsewhere, Memory};
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::policy::{By, Facts, FailMode, Mode, Policy, ResolvePath, Stance};
 use crate::record::{Notice, NoticeKind, Now, Outcome, Record, SessionInfo, Status};
@@ -57,6 +58,8 @@ pub struct Opening {
     pub facts: Facts,
     /// Where paths really lead.
     pub links: Box<dyn ResolvePath>,
+    /// What other processes have done.
+    pub elsewhere: Box<dyn Elsewhere>,
     /// A steady clock, microseconds: how long an evaluation took.
     pub steady_us: fn() -> u64,
 }
@@ -70,6 +73,8 @@ pub struct Session {
     pub(super) info: SessionInfo,
     pub(super) facts: Facts,
     links: Box<dyn ResolvePath>,
+    pub(super) memory: Memory,
+    elsewhere: Box<dyn Elsewhere>,
     steady_us: fn() -> u64,
     pub(super) client: Lines,
     pub(super) server: Lines,
@@ -83,7 +88,7 @@ pub struct Session {
 impl Session {
     /// A session before its first byte. The policy is in force from there on, handshake or not.
     pub fn new(opening: Opening) -> Self {
-        let Opening { terms, unguarded, info, facts, links, steady_us } = opening;
+        let Opening { terms, unguarded, info, facts, links, elsewhere, steady_us } = opening;
         let limit = terms.max_frame;
         let stance = terms.policy.stance(info.agent.as_deref(), &info.server);
         Self {
@@ -96,6 +101,8 @@ impl Session {
             info,
             facts,
             links,
+            memory: Memory::default(),
+            elsewhere,
             steady_us,
             flight: Flight::default(),
             catalog: Catalog::default(),
@@ -110,6 +117,7 @@ impl Session {
         self.default_reason = default_reason(&terms.policy, &self.stance);
         self.client.set_limit(terms.max_frame);
         self.server.set_limit(terms.max_frame);
+        self.memory.adopt(&terms.policy);
         self.terms = terms;
         self.unguarded = None;
     }
@@ -173,6 +181,7 @@ impl Session {
                 revise(&mut outbox.records, frame.call, outcome);
             }
             let Some(cause) = cause else { continue };
+            self.retract(&mut outbox.records, frame.call);
             kept.extend_from_slice(outbox.to_server.get(at..frame.bytes.start).unwrap_or_default());
             if std::mem::take(&mut outbox.begun) && frame.bytes.start == 0 {
                 kept.extend_from_slice(SPOILED);
@@ -241,6 +250,8 @@ impl Session {
             facts: &self.facts,
             links: self.links.as_ref(),
             catalog: &self.catalog,
+            memory: &self.memory,
+            elsewhere: self.elsewhere.as_ref(),
             gated: self.is_gated(),
             default_reason: &self.default_reason,
             unguarded: self.unguarded,

@@ -5,7 +5,7 @@
 mod properties;
 mod sessions;
 
-use super::{Opening, Outbox, Session, Side, Terms, Through};
+use super::{Alone, Opening, Outbox, Session, Side, Terms, Through};
 use crate::policy::{Facts, FailMode, NoLinks};
 use crate::record::{CallRecord, Now, Record, SessionInfo};
 use crate::settings::{Environment, read};
@@ -50,6 +50,7 @@ impl Driven {
             info,
             facts,
             links: Box::new(NoLinks),
+            elsewhere: Box::new(Alone),
             steady_us: || 0,
         });
         Self { session, now: Now::default() }
@@ -93,7 +94,11 @@ impl Step {
     fn calls(&self) -> impl Iterator<Item = &CallRecord> {
         self.out.records.iter().filter_map(|record| match record {
             Record::Call(call) => Some(call),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Tools(_) => None,
+            Record::Completion(_)
+            | Record::Gap(_)
+            | Record::Notice(_)
+            | Record::Tools(_)
+            | Record::Trace(_) => None,
         })
     }
 }

@@ -85,8 +85,10 @@ impl Policy {
     /// Compiles every regex that the first call would have to wait for. Takes seconds where there are thousands: for a
     /// thread that nobody waits for.
     pub fn warm(&self) {
-        let tables = self.rules.iter().flat_map(|rule| rule.when.iter().chain(&rule.any).chain(&rule.unless));
-        for test in tables.flatten().flat_map(|condition| &condition.tests) {
+        let rules = self.rules.iter().flat_map(|rule| rule.when.iter().chain(&rule.any).chain(&rule.unless));
+        let labels =
+            self.labels.iter().flat_map(|label| label.when.iter().chain(&label.any).chain(&label.unless));
+        for test in rules.chain(labels).flatten().flat_map(|condition| &condition.tests) {
             if let Predicate::Matches(regexes) = test {
                 regexes.is_match("");
             }

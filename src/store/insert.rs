@@ -14,6 +14,7 @@ use super::intake::{Entry, Event, count, json, text};
 use super::judgement::Judgement;
 use super::key::Key;
 use super::ledger::State;
+use super::past;
 use crate::clock;
 use crate::record::{Assignment, PolicySource};
 
@@ -79,6 +80,7 @@ impl<'a> Appending<'a> {
                 tools.insert(self.connection, &info.server, &info.session).map(|()| 0)
             }
             Entry::Event(event) => self.event(event),
+            Entry::Trace(trace) => past::write(self.connection, &self.state.info.session, trace).map(|()| 0),
         }
     }
 

@@ -13,7 +13,7 @@ use super::tools::Tools;
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
-    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Record, SessionInfo, Status,
+    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Record, SessionInfo, Status, Trace,
 };
 use crate::settings::KeepArguments;
 use crate::wire::shown;
@@ -31,6 +31,8 @@ pub(super) enum Entry {
     Event(Event),
     /// What a server listed.
     Tools(Tools),
+    /// What other processes are to know of a call.
+    Trace(Trace),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -102,20 +104,28 @@ impl Intake {
         Self { redactor: Redactor::new(key), keep, judgements: Recent::default() }
     }
 
-    /// The row for one record, which is used up.
+    /// What is written of one record, which is used up.
     pub(super) fn take(&mut self, mut record: Record) -> Entry {
         let arguments = match &mut record {
             Record::Call(call) => call.arguments.take(),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Tools(_) => None,
+            Record::Completion(_)
+            | Record::Gap(_)
+            | Record::Notice(_)
+            | Record::Tools(_)
+            | Record::Trace(_) => None,
         };
         self.entry(&record, arguments)
     }
 
-    /// The row for one record, which its owner keeps.
+    /// What is written of one record, which its owner keeps.
     pub(super) fn copy(&mut self, record: &Record) -> Entry {
         let arguments = match record {
             Record::Call(call) => call.arguments.clone(),
-            Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Tools(_) => None,
+            Record::Completion(_)
+            | Record::Gap(_)
+            | Record::Notice(_)
+            | Record::Tools(_)
+            | Record::Trace(_) => None,
         };
         self.entry(record, arguments)
     }
@@ -131,6 +141,7 @@ impl Intake {
             Record::Gap(gap) => self.gap(gap),
             Record::Notice(notice) => self.notice(notice),
             Record::Tools(list) => return Entry::Tools(Tools::of(list, &self.redactor)),
+            Record::Trace(trace) => return Entry::Trace(trace.clone()),
         })
     }
 
@@ -145,6 +156,7 @@ impl Intake {
             judgement: Some(self.judgements.of(call, &self.redactor)),
             eval_us: Some(call.eval_us),
             completion: call.completion.clone(),
+            note: (!call.labels.is_empty()).then(|| json(&labels(call))),
             ..Event::new(Kind::Call, call.unix_ms)
         };
         if let Some(arguments) = arguments {
@@ -183,6 +195,10 @@ impl Intake {
             ..info
         }
     }
+}
+
+fn labels(call: &CallRecord) -> Vec<&str> {
+    call.labels.iter().map(|label| &**label).collect()
 }
 
 impl Event {

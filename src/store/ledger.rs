@@ -185,7 +185,11 @@ impl Ledger {
     fn push(&mut self, entry: Entry) {
         match entry {
             Entry::Event(event) => self.push_event(event),
-            Entry::Session(_) | Entry::Policy(_) | Entry::Assignment(_) | Entry::Tools(_) => {
+            Entry::Session(_)
+            | Entry::Policy(_)
+            | Entry::Assignment(_)
+            | Entry::Tools(_)
+            | Entry::Trace(_) => {
                 self.pending.push(entry);
             }
         }
@@ -266,6 +270,7 @@ impl Ledger {
         let heads = json(&BTreeMap::from([(&self.state.info.session, end)]));
         let done = super::insert::last_seq(connection)
             .and_then(|seq| super::insert::checkpoint(connection, &self.key, "end", seq, &heads))
+            .and_then(|()| super::past::forget(connection, clock::now().unix_ms))
             .and_then(|()| run(connection, "COMMIT"));
         if done.is_err() {
             let _ = run(connection, "ROLLBACK");
@@ -279,9 +284,12 @@ impl Entry {
     fn open_call(&self) -> Option<u64> {
         match self {
             Self::Event(event) if event.kind == Kind::Call && event.completion.is_none() => event.number,
-            Self::Event(_) | Self::Session(_) | Self::Policy(_) | Self::Assignment(_) | Self::Tools(_) => {
-                None
-            }
+            Self::Event(_)
+            | Self::Session(_)
+            | Self::Policy(_)
+            | Self::Assignment(_)
+            | Self::Tools(_)
+            | Self::Trace(_) => None,
         }
     }
 }

@@ -16,6 +16,7 @@ mod judgement;
 mod key;
 mod known;
 mod ledger;
+mod past;
 mod process;
 mod prune;
 mod queue;
@@ -40,6 +41,7 @@ use tokio::sync::oneshot;
 
 pub use error::{NotNow, StoreError};
 pub use known::{CalledWith, ToolRow};
+pub use past::Others;
 pub use process::this_process;
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};

@@ -14,7 +14,8 @@ use super::insert::checkpoint;
 use super::intake::json;
 use super::key::Key;
 use super::process::is_alive;
-use super::{StoreError, key, schema, verify};
+use super::{StoreError, key, past, schema, verify};
+use crate::clock;
 use crate::settings::Durability;
 
 /// Rows in one transaction, so that writers are not kept out for long.
@@ -180,6 +181,7 @@ impl Pruning<'_> {
                 )?);
             }
             this.account(gone, upto)?;
+            past::forget(this.connection, clock::now().unix_ms)?;
             this.connection.execute("DELETE FROM assignments WHERE seq < ?1", [upto])?;
             for id in sessions {
                 this.connection.execute("DELETE FROM sessions WHERE id = ?1", [id])?;

@@ -336,5 +336,6 @@ fn size(record: &Record) -> usize {
                 .iter()
                 .map(|tool| size_of_val(tool) + tool.name.len() + tool.definition.len())
                 .sum(),
+            Record::Trace(trace) => trace.spendings.len() * 64 + trace.marks.len() * 128,
         }
 }

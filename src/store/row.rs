@@ -60,25 +60,26 @@ pub struct AuditRow {
     pub latency_us: Option<i64>,
     /// Length of the answer's frame, bytes.
     pub result_bytes: Option<i64>,
+    /// Ids of the labels that the call set.
+    pub labels: Vec<String>,
 }
 
 /// The columns of [`AuditRow`], as a query names them.
 pub(super) const COLUMNS: &str = "a.seq, a.ts, a.session, a.agent, a.user, a.groups, a.repo, a.environment, a.client, \
     a.server, a.method, a.tool, a.arguments, a.verdict, a.mode, a.outcome, a.rule, a.matched, a.reason, a.policy, \
-    a.tool_call_id, a.eval_us, a.status, a.latency_us, a.result_bytes";
+    a.tool_call_id, a.eval_us, a.status, a.latency_us, a.result_bytes, a.labels";
 
 impl TryFrom<&Row<'_>> for AuditRow {
     type Error = rusqlite::Error;
 
     fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let groups: Option<String> = row.get(5)?;
         Ok(Self {
             seq: row.get(0)?,
             ts: row.get(1)?,
             session: row.get(2)?,
             agent: row.get(3)?,
             user: row.get(4)?,
-            groups: groups.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+            groups: list(row.get(5)?),
             repo: row.get(6)?,
             environment: row.get(7)?,
             client: row.get(8)?,
@@ -98,8 +99,14 @@ impl TryFrom<&Row<'_>> for AuditRow {
             status: row.get(22)?,
             latency_us: row.get(23)?,
             result_bytes: row.get(24)?,
+            labels: list(row.get(25)?),
         })
     }
+}
+
+/// The words of a JSON list.
+fn list(text: Option<String>) -> Vec<String> {
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
 /// Text that the store keeps as JSON: written out as the value itself, or as text where it is none after all.

@@ -19,7 +19,11 @@ use crate::settings::Durability;
 const APPLICATION_ID: i64 = 0x6361_6c67;
 
 /// Every migration, oldest first; the file's `user_version` is how many it has.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002-tools.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002-tools.sql"),
+    include_str!("migrations/0003-history.sql"),
+];
 
 /// How long to keep trying while other processes create or migrate the same file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,15 +49,32 @@ pub(super) fn open_again(path: &Path, durability: Durability) -> Result<Connecti
     Ok(connection)
 }
 
-/// A connection that cannot write; waits up to 5 s for locks. The file must exist.
+/// A connection that cannot write; waits up to 5 s for locks. The file must exist; one of an earlier version is
+/// brought up to date first.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::Missing { path: path.to_owned() });
     }
     let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
     connection.busy_timeout(Duration::from_secs(5))?;
-    known_version(&connection, path)?;
+    if known_version(&connection, path)? < MIGRATIONS.len() {
+        drop(open(path, Durability::Normal)?);
+    }
     Ok(connection)
+}
+
+/// A connection for questions on the call path: it cannot write, and gives up at once rather than wait for others.
+/// `None` where no process has written anything yet that could be asked for.
+pub(super) fn open_to_ask(path: &Path, table: &str) -> Result<Option<Connection>, StoreError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+    // Only while another process makes or closes the file does this come into play.
+    connection.busy_timeout(Duration::from_millis(50))?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
+    let is_there: bool = connection.query_row(sql, [table], |row| row.get(0))?;
+    Ok(is_there.then_some(connection))
 }
 
 fn waited(began_us: u64) -> Duration {

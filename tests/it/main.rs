@@ -16,6 +16,7 @@ mod audit;
 mod commands;
 mod demo;
 mod ends;
+mod history;
 mod hostile_frames;
 mod includes;
 mod life;

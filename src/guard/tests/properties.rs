@@ -183,7 +183,11 @@ proptest! {
             let (_, _, records) = run(&policy(mode), &chunks(&bytes, &cuts));
             let rows = records.into_iter().filter_map(|record| match record {
                 Record::Call(call) => Some(call),
-                Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Tools(_) => None,
+            Record::Completion(_)
+            | Record::Gap(_)
+            | Record::Notice(_)
+            | Record::Tools(_)
+            | Record::Trace(_) => None,
             });
             rows.map(|call| (call.method, call.tool, call.verdict, call.rule)).collect::<Vec<_>>()
         };

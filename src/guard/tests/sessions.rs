@@ -183,6 +183,12 @@ fn recorded(record: &Record) -> String {
             };
             format!("record: {page}: {}", names.join(", "))
         }
+        Record::Trace(trace) => {
+            let marks =
+                trace.marks.iter().map(|mark| format!("; {} {:?} {}", mark.owner, mark.grade, mark.label));
+            let (number, spent) = (trace.number, trace.spendings.len());
+            format!("record: trace of {number}: {spent} counted{}", marks.collect::<String>())
+        }
     }
 }
 
@@ -195,8 +201,10 @@ fn called(call: &CallRecord) -> String {
             format!("{} {} in {}{acted}", found.rule, found.effect, found.mode)
         })
         .collect();
+    let sets =
+        if call.labels.is_empty() { String::new() } else { format!(" sets {}", call.labels.join(", ")) };
     format!(
-        "record: call {} `{}` `{}`: verdict {}, mode {}, {}; {} [{}]",
+        "record: call {} `{}` `{}`: verdict {}, mode {}, {}; {} [{}]{sets}",
         call.number,
         call.method,
         call.tool,

@@ -81,6 +81,29 @@ fn rules_have_a_direction() {
 }
 
 #[test]
+fn what_a_rule_looks_back_on_is_part_of_it() {
+    let with = |labels: &str, rule: &str| {
+        policy(&format!("version = 1\n{labels}\n[[rule]]\ntools = \"a\"\naction = \"deny\"\n{rule}"))
+    };
+    let label = "[[label]]\nid = \"l\"\ntools = \"x\"";
+    let plain = with(label, "");
+    let rules = ["after = \"l\"", "unless_after = \"l\"", "rate = { max = 2, per = \"1m\" }"];
+    for looking_back in rules {
+        assert!(weakens(&plain, &with(label, looking_back)), "{looking_back}");
+        assert!(!weakens(&with(label, looking_back), &with(label, looking_back)), "{looking_back}");
+    }
+    for changed in ["tools = \"y\"", "ttl = \"1h\"\ntools = \"x\"", "tools = \"x\"\non = \"result\""] {
+        let other = format!("[[label]]\nid = \"l\"\n{changed}");
+        assert!(weakens(&with(label, rules[0]), &with(&other, rules[0])), "{changed}");
+        assert!(!weakens(&plain, &with(&other, "")), "{changed}: no rule reads it");
+    }
+    let more = with(label, "rate = { max = 3, per = \"1m\" }");
+    assert!(weakens(&with(label, rules[2]), &more));
+    let by_default = with(label, "rate = { max = 2, per = \"1m\", by = \"session\" }");
+    assert!(!weakens(&with(label, rules[2]), &by_default));
+}
+
+#[test]
 fn an_override_is_a_permission() {
     let rule = format!("id = \"x\"\n{DENY}");
     let lift = format!("{ALLOW}\noverrides = [\"x\"]");

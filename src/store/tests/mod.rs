@@ -2,6 +2,7 @@
 
 mod crowds;
 mod listing;
+mod past;
 mod pruning;
 mod reading;
 mod secrecy;
@@ -67,6 +68,7 @@ fn call(number: u64) -> CallRecord {
         }],
         reason: Some("(shadow) rule 1 (delete_file) in policy \"p\"".into()),
         policy: Some("rev1".into()),
+        labels: Vec::new(),
         eval_us: 7,
         completion: None,
     }

@@ -20,7 +20,7 @@ fn a_row_has_exactly_the_columns_of_the_view() {
             r#""mode":"shadow","outcome":"forwarded","rule":"no-deletes","#,
             r#""matched":[{"rule":"no-deletes","effect":"deny","mode":"shadow","acted":false}],"#,
             r#""reason":"(shadow) rule 1 (delete_file) in policy \"p\"","policy":"rev1","tool_call_id":"s-1","#,
-            r#""eval_us":7,"status":"ok","latency_us":250,"result_bytes":99}]"#
+            r#""eval_us":7,"status":"ok","latency_us":250,"result_bytes":99,"labels":[]}]"#
         )
     );
     let connection = Connection::open(&path).unwrap();
@@ -28,7 +28,7 @@ fn a_row_has_exactly_the_columns_of_the_view() {
     assert_eq!(
         view.column_names().collect::<Vec<_>>().join(" "),
         "seq ts session agent user groups repo environment client server method tool arguments verdict mode outcome rule \
-         matched reason policy tool_call_id eval_us status latency_us result_bytes"
+         matched reason policy tool_call_id eval_us status latency_us result_bytes labels"
     );
 }
 

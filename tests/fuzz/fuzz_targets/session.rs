@@ -7,14 +7,18 @@
 
 use std::sync::{Arc, LazyLock};
 
-use callgate::guard::{BlockResponse, Opening, Outbox, Passing, Session, Side, Terms, Through};
+use callgate::guard::{Alone, BlockResponse, Opening, Outbox, Passing, Session, Side, Terms, Through};
 use callgate::policy::{Facts, NoLinks};
 use callgate::record::{Now, SessionInfo};
 use callgate::settings::{Environment, read};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-const DENY: &str = "[[rule]]\naction = \"deny\"\ntools = \"denied\"\n";
+const DENY: &str = "[[rule]]\naction = \"deny\"\ntools = \"denied\"\n\
+    [[label]]\nid = \"seen\"\ntools = \"a*\"\nwhen = { \"/x\" = 1 }\non = \"result\"\n\
+    [[rule]]\naction = \"deny\"\ntools = \"b*\"\nafter = \"seen\"\n\
+    [[rule]]\naction = \"warn\"\ntools = \"c*\"\nunless_after = \"seen\"\n\
+    rate = { max = 2, per = \"1m\", by = [\"agent\", \"tool\"] }\n";
 const NOW: Now = Now { unix_ms: 0, steady_us: 0 };
 
 static LOOSE: LazyLock<Vec<Terms>> = LazyLock::new(|| ["shadow", "warn", "off"].map(terms).into());
@@ -127,6 +131,7 @@ fn opening(terms: Terms) -> Opening {
         info,
         facts: Facts::default(),
         links: Box::new(NoLinks),
+        elsewhere: Box::new(Alone),
         steady_us: || 0,
     }
 }

@@ -1,0 +1,104 @@
+//! What rules look back on across processes: calls counted in budgets, and labels.
+//!
+//! It refuses to say "nothing happened" where it cannot read. Invariant: what a call leaves behind is written in the
+//! transaction of its record, and read without waiting for any writer.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use super::{StoreError, schema};
+use crate::guard::{Elsewhere, Written};
+use crate::policy::Grade;
+use crate::record::{Mark, Spending, Trace};
+
+const COUNT: &str = "INSERT INTO budgets (key, slot, session, calls, until_ms) VALUES (?1, ?2, ?3, 1, ?4) \
+    ON CONFLICT DO UPDATE SET calls = calls + 1";
+/// A window is 64 slots: what is two windows old is of no use.
+const LET_GO: &str = "DELETE FROM budgets WHERE key = ?1 AND slot < ?2 - 130";
+const SET: &str = "INSERT INTO marks (owner, label, possibly_ms, surely_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
+    ON CONFLICT DO UPDATE SET possibly_ms = max(possibly_ms, excluded.possibly_ms), until_ms = excluded.until_ms, \
+    surely_ms = max(coalesce(surely_ms, excluded.surely_ms), coalesce(excluded.surely_ms, surely_ms))";
+
+/// Writes what a call leaves behind, within a transaction.
+pub(super) fn write(connection: &Connection, session: &str, trace: &Trace) -> Result<()> {
+    for Spending { key, slot, until_ms } in &trace.spendings {
+        connection.prepare_cached(COUNT)?.execute(params![key, slot, session, until_ms])?;
+        connection.prepare_cached(LET_GO)?.execute(params![key, slot])?;
+    }
+    for Mark { owner, label, grade, unix_ms, until_ms } in &trace.marks {
+        let surely_ms = (*grade == Grade::Surely).then_some(unix_ms);
+        connection.prepare_cached(SET)?.execute(params![owner, label, unix_ms, surely_ms, until_ms])?;
+    }
+    Ok(())
+}
+
+/// Takes away what nobody can ask for any more, within a transaction.
+pub(super) fn forget(connection: &Connection, now_ms: i64) -> Result<()> {
+    connection.execute("DELETE FROM budgets WHERE until_ms < ?1", [now_ms])?;
+    connection.execute("DELETE FROM marks WHERE until_ms < ?1", [now_ms])?;
+    Ok(())
+}
+
+/// The other processes that share the store, as one session sees them.
+#[derive(Debug)]
+pub struct Others {
+    path: PathBuf,
+    session: String,
+    /// Opened by the first question: most policies never ask.
+    connection: RefCell<Option<Connection>>,
+}
+
+impl Others {
+    /// Those that share the store at `path` with `session`.
+    pub fn new(path: PathBuf, session: String) -> Self {
+        Self { path, session, connection: RefCell::default() }
+    }
+
+    /// Asks; `nothing` where nobody has written yet, `None` where the store cannot be read.
+    fn ask<T>(&self, nothing: T, question: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
+        let opened = self.open();
+        let mut place = self.connection.borrow_mut();
+        let answer = match (opened, place.as_ref()) {
+            (Ok(()), Some(connection)) => question(connection).map_err(StoreError::from),
+            (Ok(()), None) => Ok(nothing),
+            (Err(error), _) => Err(error),
+        };
+        if answer.is_err() {
+            // The file may have been replaced: the next question opens it anew.
+            *place = None;
+        }
+        answer.ok()
+    }
+
+    fn open(&self) -> std::result::Result<(), StoreError> {
+        let mut place = self.connection.borrow_mut();
+        if place.is_none() {
+            *place = schema::open_to_ask(&self.path, "marks")?;
+        }
+        Ok(())
+    }
+}
+
+impl Elsewhere for Others {
+    fn spent(&self, key: &[u8; 32], since_slot: i64) -> Option<u64> {
+        const SUM: &str =
+            "SELECT coalesce(sum(calls), 0) FROM budgets WHERE key = ?1 AND slot >= ?2 AND session <> ?3";
+        let calls = self.ask(0, |connection| {
+            let parameters = params![key, since_slot, self.session];
+            connection.prepare_cached(SUM)?.query_row(parameters, |row| row.get::<_, i64>(0))
+        });
+        calls.map(|calls| u64::try_from(calls).unwrap_or_default())
+    }
+
+    fn marked(&self, owner: &str, label: &str) -> Option<Written> {
+        const LAST: &str = "SELECT possibly_ms, surely_ms FROM marks WHERE owner = ?1 AND label = ?2";
+        self.ask(Written::default(), |connection| {
+            let row = connection.prepare_cached(LAST)?.query_row([owner, label], |row| {
+                Ok(Written { possibly_ms: row.get(0)?, surely_ms: row.get(1)? })
+            });
+            Ok(row.optional()?.unwrap_or_default())
+        })
+    }
+}
