@@ -5,6 +5,7 @@
 mod audit;
 mod check;
 mod demo;
+mod known;
 mod log;
 mod paint;
 mod places;

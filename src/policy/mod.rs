@@ -1,5 +1,6 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
+mod blind;
 mod change;
 mod claims;
 pub(crate) mod compile;
@@ -8,6 +9,7 @@ mod evaluate;
 mod example;
 mod facts;
 mod globs;
+mod known;
 mod matcher;
 mod paths;
 mod pointer;
@@ -19,12 +21,14 @@ mod regexes;
 mod rule;
 pub(crate) mod schema;
 mod self_protection;
+mod shape;
 mod stance;
 #[cfg(test)]
 mod tests;
 mod verdict;
 mod world;
 
+pub use blind::{Blind, blind_spots, notes_on_known};
 pub use change::{Change, assignments, weakens};
 pub use claims::Claims;
 pub use compile::revision;
@@ -32,11 +36,13 @@ pub use diagnostic::{Diagnostic, Paint, Place};
 pub use example::{Tried, run_examples};
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
 pub use globs::Globs;
+pub use known::{Known, KnownTool, Sight};
 pub use protected::Protected;
 pub use redact::{Keep, Redacted, Redactor};
 pub use regexes::Regexes;
 pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
+pub use shape::{Leads, Shape};
 pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
 pub use world::World;

@@ -13,6 +13,7 @@
 )]
 
 mod audit;
+mod catalog;
 mod commands;
 mod demo;
 mod ends;
