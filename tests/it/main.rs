@@ -25,6 +25,7 @@ mod real_parts;
 mod regression;
 mod reload;
 mod secrets;
+mod status;
 mod support;
 mod tidy;
 mod transparency;

@@ -4,6 +4,7 @@ mod crowds;
 mod listing;
 mod pruning;
 mod reading;
+mod running;
 mod secrecy;
 mod tampering;
 mod writing;
