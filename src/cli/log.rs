@@ -86,6 +86,16 @@ impl StorePlace {
         }
     }
 
+    /// As [`Self::path`]; where the policy file is missing or wrong, the usual store: what runs is not asked of the file.
+    pub fn path_whatever_the_policy_says(&self) -> anyhow::Result<PathBuf> {
+        match &self.store {
+            Some(path) => Ok(path.clone()),
+            None => {
+                self.place.quiet_config()?.map_or_else(places::default_store, |config| places::store(&config))
+            }
+        }
+    }
+
     /// The store's path, and what the policy file says about it.
     pub fn path_and_settings(&self) -> anyhow::Result<(PathBuf, Audit)> {
         let (config, _) = self.place.config()?;

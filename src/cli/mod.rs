@@ -5,6 +5,7 @@
 mod audit;
 mod check;
 mod demo;
+mod known;
 mod log;
 mod paint;
 mod places;
@@ -12,6 +13,7 @@ mod policy;
 mod rows;
 mod run;
 mod start;
+mod status;
 mod tail;
 
 use std::io;
@@ -64,6 +66,7 @@ First steps:
   callgate run -- npx -y @modelcontextprotocol/server-filesystem ~/app
                                                  what your agent host starts instead of the server
   callgate tail                                  watch what the agent does
+  callgate status                                what each running callgate enforces
   callgate policy check                          is mcp.toml right?
   callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
                                                  what would the policy say?
@@ -83,6 +86,7 @@ enum Command {
     Check(check::Check),
     Tail(tail::Tail),
     Log(log::Log),
+    Status(status::Status),
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(subcommand)]
@@ -115,6 +119,7 @@ impl Command {
             Self::Check(check) => check.run().map(code),
             Self::Tail(tail) => tail.run().map(code),
             Self::Log(log) => log.run().map(code),
+            Self::Status(status) => status.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
             Self::Demo(demo) => demo.run().map(code),

@@ -60,6 +60,14 @@ impl Place {
         }
     }
 
+    /// As [`Self::config`], but `None` where the file cannot be used, and nothing is said of it.
+    pub fn quiet_config(&self) -> anyhow::Result<Option<Config>> {
+        let Some(path) = self.file()? else { return Ok(Some(Config::builtin(&environment(None)?))) };
+        let environment = environment(Some(&path))?;
+        let text = std::fs::read_to_string(&path).ok();
+        Ok(text.and_then(|text| read(&text, &environment).ok()).map(|read| read.config))
+    }
+
     /// The file, which must exist.
     pub fn required(&self) -> anyhow::Result<File> {
         match self.file()? {

@@ -7,9 +7,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Exit;
+use super::known::FromStore;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
-use crate::policy::{By, Facts, Tried, run_examples};
+use crate::policy::{By, Diagnostic, Facts, Tried, notes_on_known, run_examples};
 use crate::proxy::{Unread, gather, summary};
 use crate::settings::{Config, read};
 
@@ -27,7 +28,10 @@ pub(super) enum Command {
 pub(super) struct Check {
     #[command(flatten)]
     which: Which,
-    /// One JSON object: `ok`, `revision`, `diagnostics`
+    /// Do not compare the rules with the tools and calls that the audit store knows
+    #[arg(long)]
+    no_store: bool,
+    /// One JSON object: `ok`, `revision`, `diagnostics`, `known`
     #[arg(long)]
     json: bool,
 }
@@ -73,13 +77,21 @@ impl Which {
 impl Check {
     fn run(self) -> anyhow::Result<Exit> {
         let file = self.which.place().required()?;
-        for note in &file.read.notes {
-            paint::diagnostic(note, &file.path, &file.text);
+        let config = &file.read.config;
+        let from_store = self.known(config);
+        for note in with_notes_on_known(&file.text, file.read.notes.clone(), config, &from_store) {
+            paint::diagnostic(&note, &file.path, &file.text);
         }
         let mut out = anstream::stdout().lock();
-        let config = &file.read.config;
         writeln!(out, "{} {}: {}", painted(GREEN, "ok"), file.path.display(), summary(config))?;
+        if let Some(told) = &from_store.told {
+            writeln!(out, "{}", painted(DIM, format!("   {told}")))?;
+        }
         Ok(Exit::Done)
+    }
+
+    fn known(&self, config: &Config) -> FromStore {
+        if self.no_store { FromStore::nothing() } else { FromStore::of(config) }
     }
 
     fn run_json(self) -> anyhow::Result<Exit> {
@@ -92,17 +104,36 @@ impl Check {
             Err(Unread::Include { fault, text }) => (text, Err(vec![*fault])),
             Err(unread @ Unread::Itself(_)) => return Err(places::told(&unread, &path)),
         };
-        let (exit, revision, diagnostics) = match found {
-            Ok(read) => (Exit::Done, Some(read.config.policy.revision.to_string()), read.notes),
-            Err(faults) => (Exit::Policy, None, faults),
+        let (exit, revision, diagnostics, known) = match found {
+            Ok(read) => {
+                let from_store = self.known(&read.config);
+                let notes = with_notes_on_known(&text, read.notes, &read.config, &from_store);
+                let revision = read.config.policy.revision.to_string();
+                (Exit::Done, Some(revision), notes, from_store.counts())
+            }
+            Err(faults) => (Exit::Policy, None, faults, json!({})),
         };
         let diagnostics: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.to_json(&text)).collect();
         let answer = json!({
             "ok": exit == Exit::Done, "path": path.display().to_string(), "revision": revision, "diagnostics": diagnostics,
+            "known": known,
         });
         writeln!(anstream::stdout(), "{answer}")?;
         Ok(exit)
     }
+}
+
+/// The notes of a file, and those about the tools that are known, in the order of the text.
+fn with_notes_on_known(
+    text: &str,
+    mut notes: Vec<Diagnostic>,
+    config: &Config,
+    from_store: &FromStore,
+) -> Vec<Diagnostic> {
+    let servers: Vec<&str> = config.settings.servers.keys().map(String::as_str).collect();
+    notes.extend(notes_on_known(text, &config.policy, &from_store.known, &servers));
+    notes.sort_by_key(|note| note.span.start);
+    notes
 }
 
 impl Test {

@@ -98,7 +98,7 @@ fn duration(us: i64) -> String {
 }
 
 /// The time of day here for today's rows, the date too for others.
-fn local_time(ts: &str) -> String {
+pub(super) fn local_time(ts: &str) -> String {
     let Ok(at) = ts.parse::<Timestamp>() else { return ts.to_owned() };
     let zone = TimeZone::system();
     let (at, today) = (at.to_zoned(zone.clone()), crate::clock::now().unix_ms);

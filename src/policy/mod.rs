@@ -1,5 +1,6 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
+mod blind;
 mod change;
 mod claims;
 pub(crate) mod compile;
@@ -10,6 +11,7 @@ pub mod explain;
 mod facts;
 mod globs;
 mod index;
+mod known;
 mod label;
 mod limit;
 mod matcher;
@@ -25,6 +27,7 @@ mod regexes;
 mod rule;
 pub(crate) mod schema;
 mod self_protection;
+mod shape;
 mod stance;
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,7 @@ mod verdict;
 mod wording;
 mod world;
 
+pub use blind::{Blind, blind_spots, notes_on_known};
 pub use change::{Change, assignments, weakens};
 pub use claims::Claims;
 pub use compile::revision;
@@ -39,6 +43,7 @@ pub use diagnostic::{Diagnostic, Paint, Place};
 pub use example::{Tried, run_examples};
 pub use facts::{Fact, Facts, NoLinks, ResolvePath};
 pub use globs::Globs;
+pub use known::{Known, KnownTool, Sight};
 pub use label::{Label, On, Reach};
 pub use limit::{Budget, MOST_CALLS, Rate, Share};
 pub use parts::{Included, Part, is_joined, join, part_at, parts};
@@ -48,6 +53,7 @@ pub use redact::{Keep, Redacted, Redactor};
 pub use regexes::Regexes;
 pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
+pub use shape::{Leads, Shape};
 pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
 pub use wording::Wording;

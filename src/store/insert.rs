@@ -187,6 +187,8 @@ impl<'a> Appending<'a> {
     }
 
     fn policy(&mut self, policy: &PolicySource) -> Result<()> {
+        // A session shows from its first policy on, before there is any call.
+        self.session()?;
         self.connection.execute(
             "INSERT OR IGNORE INTO policies (revision, name, path, source, ts) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![policy.revision, policy.name, policy.path, policy.source, policy.unix_ms],

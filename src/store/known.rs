@@ -68,6 +68,9 @@ impl Reader {
 
     /// What the newest calls of tools had as arguments, `most` of them at most. Calls under off kept none.
     pub fn called_with(&self, most: u32) -> Result<Vec<CalledWith>, StoreError> {
+        if !self.keeps("events")? {
+            return Ok(Vec::new());
+        }
         self.all(CALLED, [most], |row| {
             Ok(CalledWith { server: row.get(0)?, tool: row.get(1)?, arguments: row.get(2)? })
         })

@@ -22,6 +22,7 @@ mod prune;
 mod queue;
 mod reader;
 mod row;
+mod running;
 mod schema;
 mod tools;
 mod verify;
@@ -46,6 +47,7 @@ pub use process::this_process;
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
 pub use row::{AuditRow, JsonText};
+pub use running::{LoadedRow, RuleRow, SessionRow, Sessions};
 pub use verify::{ChainFault, Verification};
 
 use crate::clock;

@@ -13,6 +13,7 @@
 )]
 
 mod audit;
+mod catalog;
 mod commands;
 mod demo;
 mod ends;
@@ -26,6 +27,7 @@ mod real_parts;
 mod regression;
 mod reload;
 mod secrets;
+mod status;
 mod support;
 mod tidy;
 mod transparency;

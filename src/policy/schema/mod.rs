@@ -17,7 +17,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings, Part};
+use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings, Part, parts};
 
 pub(crate) use history::Label;
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
@@ -95,6 +95,16 @@ pub(crate) fn parse(source: &str) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
 pub(crate) fn top<'a>(document: &'a Spanned<DeTable<'a>>, part: &Part) -> Section<'a> {
     let title = if part.file.is_some() { INCLUDED } else { "" };
     Section::new(title, part.span.start..part.span.start, document.get_ref())
+}
+
+/// The policy of a joined text as it is written, for those who have seen its faults.
+pub(crate) fn written(source: &str) -> File {
+    let parts = parts(source);
+    let texts: Vec<_> = parts.iter().map(|part| part.in_place(source)).collect();
+    let documents: Vec<_> = texts.iter().map(|text| parse(text).0).collect();
+    let mut sections = documents.iter().zip(&parts).map(|(document, part)| top(document, part));
+    let Some(mut main) = sections.next() else { return File::default() };
+    file(&mut main, sections.collect(), &mut Reading::default())
 }
 
 /// Reads what is policy at the top of the file; the caller takes the other keys and finishes the section. What is

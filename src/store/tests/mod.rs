@@ -5,6 +5,7 @@ mod listing;
 mod past;
 mod pruning;
 mod reading;
+mod running;
 mod secrecy;
 mod tampering;
 mod writing;
