@@ -183,6 +183,22 @@ fn a_file_that_loses_its_rules_must_say_so() {
 }
 
 #[test]
+fn labels_that_are_of_little_use_are_pointed_out() {
+    let source = "version = 1\n[[label]]\nid = \"unread\"\n[[label]]\nid = \"attempt\"\nscope = \"agent\"\n\
+        [[label]]\nid = \"fine\"\non = \"result\"\n[[rule]]\naction = \"deny\"\n\
+        unless_after = [\"attempt\", \"fine\"]\n";
+    let notes = read(source, &environment()).unwrap().notes;
+    let said: Vec<(usize, &str)> =
+        notes.iter().map(|note| (note.place(source).line, note.message.as_str())).collect();
+    let expected = [
+        (3, "no rule reads the label `unread`"),
+        (5, "an attempt is enough to set `attempt`, whatever comes of it"),
+        (6, "once set, `attempt` stays set in every later session"),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn notes_point_out_what_may_surprise() {
     let source = "version = 1\nmode = \"warn\"\nmax_mode = \"shadow\"\n[[rule]]\nmode = \"enforce\"\nmodes = { ci = \"enforce\" }\naction = \"deny\"\n\
                   [[rule]]\nmode = \"off\"\nmethods = \"tools/list\"\naction = \"deny\"\n[[tool]]\nmatch = \"x\"\n[approval]\n\
