@@ -21,6 +21,7 @@ mod self_protection;
 mod stance;
 #[cfg(test)]
 mod tests;
+mod url;
 mod verdict;
 mod world;
 

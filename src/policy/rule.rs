@@ -1,10 +1,12 @@
 //! A policy in the form that is evaluated: compiled, checked, immutable.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
 use globset::GlobMatcher;
+use ipnet::IpNet;
 
 /// One revision of a policy.
 #[derive(Debug, Clone)]
@@ -239,6 +241,12 @@ pub enum Predicate {
     PathOutside(Vec<Base>),
     /// `path_glob`: the normalised path matches one of these; `*` stays within a component, `**` crosses.
     PathGlob(Vec<PathGlob>),
+    /// `host`: the URL, or the bare `host:port`, leads to one of these.
+    Host(Vec<HostItem>),
+    /// `scheme`: the URL has one of these, in lower case.
+    Scheme(Vec<String>),
+    /// `ip_in`: the URL leads to a literal address in one of these networks.
+    IpIn(Vec<IpNet>),
 }
 
 /// A value in the file.
@@ -290,4 +298,35 @@ pub struct PathGlob {
     pub below: GlobMatcher,
     /// `true` for a pattern without `/`: it is matched against the last component alone.
     pub name_only: bool,
+}
+
+/// An element of `host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostItem {
+    /// Which hosts.
+    pub name: HostName,
+    /// On which ports.
+    pub port: HostPort,
+}
+
+/// The hosts that an element of `host` stands for. Names are in lower case and Punycode, without a final dot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostName {
+    /// This one.
+    Exact(String),
+    /// `*.name`: those below this one, at any depth.
+    Below(String),
+    /// This address, however it is spelled.
+    Address(IpAddr),
+}
+
+/// The ports that an element of `host` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostPort {
+    /// None written: the scheme's own. Another one leaves doubt.
+    Default,
+    /// `:*`
+    Any,
+    /// `:8443`
+    Number(u16),
 }

@@ -126,9 +126,6 @@ pub(crate) fn mode_settings(section: &mut Section<'_>, reading: &mut Reading) ->
 /// The hint for a key that a later version will know.
 pub(crate) fn later(key: &str) -> Option<String> {
     const LATER: &[&str] = &[
-        "host",
-        "scheme",
-        "ip_in",
         "shell_any",
         "shell_only",
         "sql_any",

@@ -68,6 +68,9 @@ pub(crate) enum PredicateWord {
     PathUnder,
     PathOutside,
     PathGlob,
+    Host,
+    Scheme,
+    IpIn,
 }
 
 impl PredicateWord {
@@ -85,6 +88,9 @@ impl PredicateWord {
         ("path_under", Self::PathUnder),
         ("path_outside", Self::PathOutside),
         ("path_glob", Self::PathGlob),
+        ("host", Self::Host),
+        ("scheme", Self::Scheme),
+        ("ip_in", Self::IpIn),
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -95,7 +101,15 @@ impl PredicateWord {
     pub(crate) fn takes_list(self) -> bool {
         matches!(
             self,
-            Self::In | Self::Glob | Self::Matches | Self::PathUnder | Self::PathOutside | Self::PathGlob
+            Self::In
+                | Self::Glob
+                | Self::Matches
+                | Self::PathUnder
+                | Self::PathOutside
+                | Self::PathGlob
+                | Self::Host
+                | Self::Scheme
+                | Self::IpIn
         )
     }
 }
