@@ -145,6 +145,7 @@ fn check(stage: &Stage, _: &mut Agent) -> anyhow::Result<Scene> {
         arguments: Some(&arguments),
         server: SERVER,
         agent: None,
+        at: None,
     };
     let (answer, words) = question.ask(&file.read.config)?;
     ensure!(answer.would_block && answer.decision == "allow", "check says otherwise: {words}");

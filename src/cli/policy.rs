@@ -9,7 +9,8 @@ use serde_json::json;
 use super::Exit;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
-use crate::policy::{By, Facts, Tried, run_examples};
+use crate::clock;
+use crate::policy::{By, Facts, Tried, World, run_examples};
 use crate::proxy::summary;
 use crate::settings::{Config, read};
 
@@ -105,7 +106,7 @@ impl Test {
     fn run(self) -> anyhow::Result<Exit> {
         let file = self.which.place().required()?;
         let policy = &file.read.config.policy;
-        let tried = run_examples(policy, &facts(&file.read.config));
+        let tried = run_examples(policy, World::of(&facts(&file.read.config)).at(clock::now().unix_ms));
         let failed = tried.iter().filter(|tried| !tried.passed()).count();
         let mut out = anstream::stdout().lock();
         if self.json {
@@ -179,7 +180,7 @@ mod tests {
 
     use super::{facts, line, total};
     use crate::cli::places::File;
-    use crate::policy::run_examples;
+    use crate::policy::{World, run_examples};
     use crate::settings::{Environment, read};
 
     const TEXT: &str = r#"version = 1
@@ -215,7 +216,7 @@ action = "deny"
         let read = read(TEXT, &Environment::default()).unwrap();
         let environment = Environment::default();
         let file = File { path: PathBuf::from("/c/mcp.toml"), text: TEXT.to_owned(), environment, read };
-        let tried = run_examples(&file.read.config.policy, &facts(&file.read.config));
+        let tried = run_examples(&file.read.config.policy, World::of(&facts(&file.read.config)));
         let mut lines: Vec<String> = tried.iter().map(|tried| line(&file, tried)).collect();
         lines.push(total(&file, tried.len(), 1));
         assert_snapshot!(strip_str(&lines.join("\n")), @r#"

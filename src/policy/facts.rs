@@ -56,6 +56,8 @@ pub enum Fact {
     Action,
     /// `resource` of the `[[tool]]` entries that match the tool.
     Resource,
+    /// When the call was read; see [`super::World::unix_ms`]. It takes windows, not texts.
+    Time,
 }
 
 impl Fact {
@@ -72,6 +74,7 @@ impl Fact {
         ("risk", Self::Risk),
         ("action", Self::Action),
         ("resource", Self::Resource),
+        ("time", Self::Time),
     ];
 
     /// Whether the governed side chooses it: such a fact only ever tightens.

@@ -69,6 +69,7 @@ fn condition_holds(condition: &Condition, polarity: Polarity, scene: &Scene<'_>)
         Subject::Arguments(pointers) => arguments_hold(pointers, &condition.tests, polarity, scene),
         Subject::Fact(fact) if fact.is_claimed() && polarity == Polarity::Permissive => false,
         Subject::Fact(fact) => fact_holds(*fact, &condition.tests, polarity, scene),
+        Subject::Time(windows) => windows.contains(scene.world.unix_ms),
     }
 }
 
@@ -136,6 +137,7 @@ fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> {
         Fact::Risk => metadata().filter_map(|tool| tool.risk.as_deref()).collect(),
         Fact::Action => metadata().filter_map(|tool| tool.action.as_deref()).collect(),
         Fact::Resource => metadata().filter_map(|tool| tool.resource.as_deref()).collect(),
+        Fact::Time => Vec::new(),
     }
 }
 

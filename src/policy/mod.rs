@@ -21,6 +21,7 @@ mod self_protection;
 mod stance;
 #[cfg(test)]
 mod tests;
+mod time;
 mod url;
 mod verdict;
 mod world;
@@ -37,5 +38,6 @@ pub use regexes::Regexes;
 pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
 pub use stance::Stance;
+pub use time::{Days, Window, Windows, unix_ms};
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
 pub use world::World;

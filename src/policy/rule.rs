@@ -1,10 +1,10 @@
 //! A policy in the form that is evaluated: compiled, checked, immutable.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
+use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes, Windows};
 use globset::GlobMatcher;
 use ipnet::IpNet;
 
@@ -185,6 +185,8 @@ pub enum Subject {
     Arguments(Vec<Pointer>),
     /// A fact.
     Fact(Fact),
+    /// The fact `time`, which is always known; such a condition has no tests.
+    Time(Windows),
 }
 
 /// A JSON Pointer (RFC 6901) with `*` for one member or element and `**` for any depth.

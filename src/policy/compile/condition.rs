@@ -10,7 +10,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use self::predicate::{Compared, predicate};
-use super::{fault, pointer};
+use super::{fault, pointer, time};
 use crate::policy::schema::{self, PredicateWord, Reading, Test};
 use crate::policy::{Condition, Effect, Fact, Number, Predicate, Subject, Table};
 
@@ -70,6 +70,11 @@ fn fact_named(name: &str) -> Option<Fact> {
 
 fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
     let (name, span) = (written.key.get_ref().as_str(), written.key.span());
+    if fact_named(name) == Some(Fact::Time) {
+        let windows = time::windows(written, reading);
+        let subject = windows.map_or_else(|| Subject::Arguments(Vec::new()), Subject::Time);
+        return Condition { subject, tests: Vec::new() };
+    }
     let subject = if pointer::is_pointer(name) {
         Subject::Arguments(pointer::pointers(name, &span, reading))
     } else if let Some(fact) = fact_named(name) {
@@ -81,7 +86,7 @@ fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
     };
     let compared = match &subject {
         Subject::Arguments(_) => Compared::Values,
-        Subject::Fact(_) => Compared::Texts,
+        Subject::Fact(_) | Subject::Time(_) => Compared::Texts,
     };
     let mut predicates: Vec<Predicate> = Vec::new();
     for test in &written.tests {

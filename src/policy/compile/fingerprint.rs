@@ -74,7 +74,11 @@ fn conditions(table: &[Condition]) -> Value {
             let values = sorted(test.values.get_ref().iter().map(|value| scalar(value.get_ref())));
             json!([test.word.get_ref().as_str(), values])
         });
-        json!([condition.key.get_ref(), sorted(tests)])
+        let (key, tests) = (condition.key.get_ref(), sorted(tests));
+        match &condition.zone {
+            Some(zone) => json!([key, tests, zone.get_ref().to_lowercase()]),
+            None => json!([key, tests]),
+        }
     }))
 }
 

@@ -10,6 +10,7 @@ mod notes;
 mod path;
 mod pointer;
 mod references;
+mod time;
 mod url;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! It refuses what holds more than is compared, such as a path after a host. Invariant: a host that is spelled in
 //! Unicode, in capitals or with its final dot becomes the one form that is compared.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Spanned;

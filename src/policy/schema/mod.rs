@@ -133,7 +133,6 @@ pub(crate) fn later(key: &str) -> Option<String> {
         "rate",
         "after",
         "unless_after",
-        "time",
         "label",
         "include",
         "closed",

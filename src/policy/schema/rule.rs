@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::reading::{List, Node, Reading, Section, file_words};
 use super::values::{list_words, only_strings, scalars, string, table, word};
-use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Number, Scalar, Severity};
+use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Number, Scalar, Severity, unix_ms};
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(crate) struct Condition {
     /// A pointer or a fact, as written.
     pub(crate) key: Spanned<String>,
     pub(crate) tests: Vec<Test>,
+    /// `zone`, which only `time` takes.
+    pub(crate) zone: Option<Spanned<String>>,
 }
 
 /// One predicate and what it compares with.
@@ -207,6 +209,9 @@ fn condition(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Opti
         reading.fault_with(key.span(), format!("`{name}` is a predicate, not something to look at"), hint);
         return None;
     }
+    if name == "time" {
+        return time(key, node, reading);
+    }
     let tests = match node.get_ref() {
         DeValue::Table(_) => predicates(node, name, reading)?,
         DeValue::Array(_) => vec![test(PredicateWord::In, node.span(), node, name, reading)?],
@@ -216,7 +221,28 @@ fn condition(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Opti
         | DeValue::Boolean(_)
         | DeValue::Datetime(_) => vec![test(PredicateWord::Eq, node.span(), node, name, reading)?],
     };
-    Some(Condition { key: Spanned::new(key.span(), name.to_owned()), tests })
+    Some(Condition { key: Spanned::new(key.span(), name.to_owned()), tests, zone: None })
+}
+
+/// The condition on `time`, which knows no predicate but `in`: its windows are no values to compare with.
+fn time(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Option<Condition> {
+    let name = *key.get_ref();
+    let (mut windows, mut zone, mut at) = (Some(node), None, key.span());
+    if node.get_ref().is_table() {
+        let mut section = table(node, name, format!("the condition on `{name}`"), reading)?;
+        at = section.key_span("in");
+        windows = section.take("in");
+        zone = section.string("zone", reading);
+        section.finish(reading);
+    }
+    let Some(windows) = windows else {
+        let hint = "say when: `time = { in = [\"Mon-Fri 09:00-18:00\"], zone = \"Europe/Rome\" }`";
+        reading.fault_with(node.span(), "the condition on `time` has no `in`", hint);
+        return None;
+    };
+    let values = scalars(windows, "in", reading)?;
+    let tests = vec![Test { word: Spanned::new(at, PredicateWord::In), values }];
+    Some(Condition { key: Spanned::new(key.span(), name.to_owned()), tests, zone })
 }
 
 fn predicates(node: Node<'_>, name: &str, reading: &mut Reading) -> Option<Vec<Test>> {
@@ -329,6 +355,10 @@ fn facts(node: Node<'_>, reading: &mut Reading) -> BTreeMap<Fact, Vec<String>> {
             reading.diagnostics.push(unknown_fact(&key));
             continue;
         };
+        if *fact == Fact::Time {
+            facts.extend(instant(node, reading).map(|text| (*fact, vec![text])));
+            continue;
+        }
         let values = match node.get_ref().as_array() {
             Some(_) => scalars(node, key.get_ref(), reading)
                 .and_then(|values| only_strings(values, key.get_ref(), reading))
@@ -338,6 +368,25 @@ fn facts(node: Node<'_>, reading: &mut Reading) -> BTreeMap<Fact, Vec<String>> {
         facts.extend(values.map(|values| (*fact, values)));
     }
     facts
+}
+
+/// A time with its offset, as a string or as TOML writes it.
+fn instant(node: Node<'_>, reading: &mut Reading) -> Option<String> {
+    let text = match node.get_ref() {
+        DeValue::Datetime(datetime) => datetime.to_string(),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => string(node, "time", reading)?.into_inner(),
+    };
+    if unix_ms(&text).is_none() {
+        let hint = "write date, time and offset: `2026-11-20T10:00:00Z`, `2026-11-20T11:00:00+01:00`";
+        reading.fault_with(node.span(), format!("`{text}` is no time"), hint);
+        return None;
+    }
+    Some(text)
 }
 
 /// The fault of a key that is neither a pointer nor a fact.

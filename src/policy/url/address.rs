@@ -3,7 +3,7 @@
 //! It refuses to resolve names: only those that mean this machine everywhere have addresses here.
 //! Invariant: an address that carries another one inside counts as both.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 

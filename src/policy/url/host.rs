@@ -3,8 +3,8 @@
 //! It refuses spellings that some reader would map to another name: percent signs, invisible characters, dots and
 //! letters of other widths. Invariant: names are in lower case and in Punycode, without the dot of the root.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::address::Addresses;
 use super::{Outcome, Place};
