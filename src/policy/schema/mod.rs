@@ -5,6 +5,7 @@
 //! fault with a place. The parts of the file that are not policy are read by the settings, with the same
 //! [`Section`].
 
+mod example;
 mod reading;
 mod rule;
 pub(crate) mod units;
@@ -20,7 +21,7 @@ use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings};
 
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
-pub(crate) use values::{did_you_mean, elements, only_strings, scalar, string};
+pub(crate) use values::{did_you_mean, elements, only_strings, string};
 
 /// Keys at the top of the file, for hints.
 pub(crate) const TOP_KEYS: &[&str] = &[
