@@ -4,7 +4,7 @@
 //! Invariant: what is opaque tightens: it matches a restrictive rule, never satisfies an allow rule, and
 //! never exempts through `unless`.
 
-use super::pointer::{Readers, Selected, select};
+use super::pointer::{Readers, Selected, covers, select};
 use super::predicate::{Judge, Outcome, Value};
 use super::{Condition, Effect, Fact, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World};
 use crate::call::Call;
@@ -53,6 +53,17 @@ pub(super) fn rule_matches(rule: &Rule, scene: &Scene<'_>) -> bool {
         && rule.when.as_ref().is_none_or(|table| holds(table, polarity))
         && (rule.any.is_empty() || rule.any.iter().any(|table| holds(table, polarity)))
         && !rule.unless.as_ref().is_some_and(|table| holds(table, polarity.reversed()))
+        && (!rule.closed || names_all(rule, scene, |table| holds(table, polarity)))
+}
+
+/// Whether the tables that hold name every argument.
+fn names_all(rule: &Rule, scene: &Scene<'_>, holds: impl Fn(&Table) -> bool) -> bool {
+    let tables = rule.when.iter().chain(rule.any.iter().filter(|table| holds(table)));
+    let pointers = tables.flatten().flat_map(|condition| match &condition.subject {
+        Subject::Arguments(pointers) => pointers.as_slice(),
+        Subject::Fact(_) | Subject::Time(_) => &[],
+    });
+    covers(pointers, scene.call.arguments)
 }
 
 impl Names {

@@ -85,6 +85,8 @@ pub struct Rule {
     pub any: Vec<Table>,
     /// `unless`.
     pub unless: Option<Table>,
+    /// `closed`, on allow rules: no argument may be there that the pointers which hold do not name.
+    pub closed: bool,
     /// `mode`.
     pub mode: Option<Mode>,
     /// `modes`: by agent.
@@ -103,6 +105,8 @@ pub struct Rule {
     pub examples: Vec<Example>,
     /// SHA-256 of what the rule matches and does, without its modes and prose: its identity across revisions.
     pub fingerprint: [u8; 32],
+    /// Of a closed rule the fingerprint that it would have were it open; of others their own.
+    pub open_fingerprint: [u8; 32],
 }
 
 /// How bad it is when the rule matches.

@@ -47,6 +47,11 @@ pub(super) fn check_absent_words(rule: &schema::Rule, effect: Effect, reading: &
             claimed(table, "never satisfies an allow rule, so this one could never hold", reading);
         }
     } else {
+        if let Some(closed) = &rule.closed {
+            let hint =
+                "only an allow rule is closed: it then refuses calls with arguments that it does not name";
+            fault(reading, closed.span(), "`closed` means nothing on a rule that tightens", hint);
+        }
         rule.unless.iter().for_each(|table| {
             claimed(table, "never exempts from a rule, so this `unless` could never hold", reading);
         });

@@ -62,10 +62,11 @@ pub(crate) fn compile(
     let tools = file.tools.iter().map(|tool| tool_metadata(tool, reading)).collect();
     let newlines: Vec<usize> = memchr::memchr_iter(b'\n', source.as_bytes()).collect();
     let parts = ids.into_iter().zip(overrides).zip(fingerprints);
-    let rules = file.rules.into_iter().zip(parts).map(|(rule, ((id, overrides), fingerprint))| {
+    let rules = file.rules.into_iter().zip(parts).map(|(rule, ((id, overrides), identity))| {
         let mut compiled = compile_rule(rule, id, &newlines, reading);
         compiled.overrides = overrides;
-        compiled.fingerprint = fingerprint;
+        compiled.fingerprint = identity.fingerprint;
+        compiled.open_fingerprint = identity.open;
         compiled
     });
     let rules = rules.collect();
@@ -114,6 +115,7 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, newlines: &[usize], reading: &
         when: rule.when.as_ref().map(|when| condition::table(when, reading)),
         any: rule.any.as_ref().map(|any| condition::alternatives(any, reading)).unwrap_or_default(),
         unless: rule.unless.as_ref().map(|unless| condition::table(unless, reading)),
+        closed: effect == Effect::Allow && rule.closed.is_some_and(Spanned::into_inner),
         mode: rule.mode.map(Spanned::into_inner),
         modes: rule
             .modes
@@ -129,6 +131,7 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, newlines: &[usize], reading: &
         owner: rule.owner,
         examples: rule.examples.into_iter().map(|example| place_example(example, newlines)).collect(),
         fingerprint: [0; 32],
+        open_fingerprint: [0; 32],
     }
 }
 

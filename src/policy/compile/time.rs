@@ -26,13 +26,12 @@ const EMPTY: &str = "it ends when it begins; the whole day is `00:00-24:00`";
 
 /// Compiles the condition on `time`.
 pub(super) fn windows(written: &Condition, reading: &mut Reading) -> Option<Windows> {
-    let zone = match &written.zone {
-        Some(name) => zone(name, reading),
-        None => {
-            let hint = "say where: `zone = \"Europe/Rome\"`, or `zone = \"UTC\"` if that is meant";
-            reading.note_with(written.key.span(), "without a `zone` these are hours in UTC", hint);
-            Some(TimeZone::UTC)
-        }
+    let zone = if let Some(name) = &written.zone {
+        zone(name, reading)
+    } else {
+        let hint = "say where: `zone = \"Europe/Rome\"`, or `zone = \"UTC\"` if that is meant";
+        reading.note_with(written.key.span(), "without a `zone` these are hours in UTC", hint);
+        Some(TimeZone::UTC)
     };
     let mut windows = Some(Vec::new());
     for test in &written.tests {

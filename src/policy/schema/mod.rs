@@ -136,7 +136,6 @@ pub(crate) fn later(key: &str) -> Option<String> {
         "unless_after",
         "label",
         "include",
-        "closed",
     ];
     let is_later = LATER.contains(&key) || key.starts_with("claimed_");
     is_later.then(|| format!("`{key}` is not in this version of callgate"))

@@ -43,6 +43,7 @@ pub(super) fn rule(effect: Effect) -> Rule {
         when: None,
         any: Vec::new(),
         unless: None,
+        closed: false,
         mode: None,
         modes: BTreeMap::new(),
         overrides: Vec::new(),
@@ -52,6 +53,7 @@ pub(super) fn rule(effect: Effect) -> Rule {
         owner: None,
         examples: Vec::new(),
         fingerprint: [0; 32],
+        open_fingerprint: [0; 32],
     }
 }
 

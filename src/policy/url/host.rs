@@ -81,14 +81,14 @@ impl HostItem {
             (HostName::Exact(_) | HostName::Below(_), Host::Address(..))
             | (HostName::Address(_), Host::Name(_)) => Outcome::Not,
         };
-        let port = match (self.port, place.port.or(place.default_port)) {
-            (HostPort::Any, _) => Outcome::Satisfied,
-            (HostPort::Number(wanted), Some(port)) => Outcome::of(wanted == port),
-            (HostPort::Number(_), None) => Outcome::Opaque,
-            (HostPort::Default, port) if place.port.is_none() || port == place.default_port => {
+        let known = place.port.or(place.default_port);
+        let port = match self.port {
+            HostPort::Any => Outcome::Satisfied,
+            HostPort::Number(wanted) => known.map_or(Outcome::Opaque, |port| Outcome::of(port == wanted)),
+            HostPort::Default if place.port.is_none() || place.port == place.default_port => {
                 Outcome::Satisfied
             }
-            (HostPort::Default, _) => Outcome::Opaque,
+            HostPort::Default => Outcome::Opaque,
         };
         match (host, port) {
             (Outcome::Not, _) | (_, Outcome::Not) => Outcome::Not,
