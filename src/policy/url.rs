@@ -46,9 +46,9 @@ pub(super) fn ip_in(text: &str, nets: &[IpNet]) -> Outcome {
 /// Whether a text is a URL with one of these schemes, which are in lower case.
 pub(super) fn scheme(text: &str, items: &[String]) -> Outcome {
     let Some((scheme, rest)) = split_scheme(text) else { return Outcome::Opaque };
-    // `example.com:80` and `c:\x` have the form of a scheme, and a URL inside a URL is unpacked by some.
-    let no_scheme = scheme.len() < 2 || scheme.contains('.') || looks_like_port(rest) || rest.contains(":/");
-    if !rest.starts_with("//") && (no_scheme || is_one_of(scheme, SPECIAL)) {
+    // `localhost:80` and `c:\x` have the form of a scheme, and a URL inside a URL is unpacked by some.
+    let no_scheme = scheme.len() < 2 || looks_like_port(rest) || rest.contains(":/");
+    if has_dots(scheme) || !rest.starts_with("//") && (no_scheme || is_one_of(scheme, SPECIAL)) {
         return Outcome::Opaque;
     }
     Outcome::of(items.iter().any(|item| item.eq_ignore_ascii_case(scheme)))
@@ -110,7 +110,9 @@ fn lead(text: &str) -> Lead<'_> {
     {
         return Lead::Place(Place { host, port, default_port: None, userinfo: false });
     }
-    let Some((scheme, rest)) = split_scheme(text) else { return Lead::Unclear };
+    let Some((scheme, rest)) = split_scheme(text).filter(|(scheme, _)| !has_dots(scheme)) else {
+        return Lead::Unclear;
+    };
     if scheme.eq_ignore_ascii_case("file") && is_local_file(rest) {
         return Lead::Nowhere;
     }
@@ -171,6 +173,11 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_at_checked(end)?;
     let rest = rest.strip_prefix(':')?;
     scheme.starts_with(|c: char| c.is_ascii_alphabetic()).then_some((scheme, rest))
+}
+
+/// A scheme may have dots, but then it looks like a host, and some readers take it for one.
+fn has_dots(scheme: &str) -> bool {
+    scheme.contains('.')
 }
 
 /// `file:` on this machine. More slashes than three lead to another one on Windows.

@@ -69,12 +69,12 @@ fn more_than_a_host(written: &str) -> Option<(String, String)> {
     Some((format!("`{written}` is more than a host"), hint))
 }
 
-/// Reads an element of `scheme`; RFC 3986, section 3.1.
+/// Reads an element of `scheme`; RFC 3986, section 3.1, but for schemes with dots, which are never compared.
 pub(super) fn scheme(text: &Spanned<String>, reading: &mut Reading) -> Option<String> {
     let written = text.get_ref();
     let is_scheme = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_alphabetic())
-            && word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "+-".contains(c))
     };
     if is_scheme(written) {
         return Some(written.to_ascii_lowercase());

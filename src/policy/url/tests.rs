@@ -132,6 +132,8 @@ fn what_readers_tell_apart_is_opaque() {
         "see https://good.example/",
         "jar:https://good.example!/x",
         "view-source:https://good.example/",
+        // No reader of RFC 3986 minds the dots; some take what is before them for a host.
+        "evil.test+https://good.example/",
         "mailto:me@good.example",
         "1https://good.example/",
         "file:////good.example/share",
@@ -255,6 +257,7 @@ fn a_scheme_is_what_stands_before_the_colon_of_a_url() {
         ("https:a", Opaque),
         ("https:/a", Opaque),
         ("a.example:80", Opaque),
+        ("a.https://a/", Opaque),
         ("localhost:80/x", Opaque),
         ("c:\\x", Opaque),
         ("//a/", Opaque),
@@ -281,6 +284,7 @@ fn texts_that_begin_like_urls_are_told_from_those_that_do_not() {
         "<https://a>",
         "x-y:/a",
         "//a.b/c",
+        "a.b://c",
     ];
     for text in yes {
         assert!(looks_like_url(text), "{text:?}");
