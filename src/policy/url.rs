@@ -20,6 +20,8 @@ pub(super) use self::host::{Unnamed, host_item};
 
 /// No more of a text than this is read as user, host and port. Bytes; a name has at most 253.
 const LONGEST_AUTHORITY: usize = 2048;
+/// A longer scheme is none. Bytes.
+const LONGEST_SCHEME: usize = 64;
 /// Schemes that browsers read without their slashes too.
 const SPECIAL: &[&str] = &["http", "https", "ws", "wss", "ftp", "file"];
 /// Schemes that lead to no host where no `//` follows.
@@ -57,9 +59,9 @@ pub(super) fn scheme(text: &str, items: &[String]) -> Outcome {
 /// Whether a text that a search came across begins as URLs do, if only to a forgiving reader.
 pub(super) fn looks_like_url(text: &str) -> bool {
     let ignored = |c: &char| !matches!(c, '\t' | '\r' | '\n');
-    let wrapped = |c: char| c.is_control() || c.is_whitespace() || "<\"'`([".contains(c);
-    // Longer than any scheme; nothing behind it is looked at.
-    let start: String = text.trim_start_matches(wrapped).chars().filter(ignored).take(64).collect();
+    let wrapped = |c: char| c.is_control() || c.is_whitespace() || "\u{feff}<\"'`([".contains(c);
+    let start = text.trim_start_matches(wrapped).chars().filter(ignored).take(LONGEST_SCHEME + 4);
+    let start: String = start.collect();
     let slashes = |rest: &str| rest.starts_with(['/', '\\']);
     if let Some((scheme, rest)) = split_scheme(&start) {
         return scheme.len() > 1 && slashes(rest) || is_one_of(scheme, SPECIAL);
@@ -125,8 +127,12 @@ fn lead(text: &str) -> Lead<'_> {
 
 /// What follows `scheme://`, where browsers read the same.
 fn place<'t>(scheme: &str, rest: &'t str) -> Option<Place<'t>> {
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, after) = rest.split_at_checked(end)?;
+    let mut start = rest.bytes().take(LONGEST_AUTHORITY + 1);
+    let end = start.position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    let (authority, after) = match end {
+        Some(end) => rest.split_at_checked(end)?,
+        None => (rest, ""),
+    };
     // Readers that know only of `/` as the end see a user in what follows.
     let longest = after.split('/').next().unwrap_or_default();
     if authority.len() > LONGEST_AUTHORITY || longest.contains(['@', '\\']) {
@@ -169,7 +175,8 @@ fn host_and_port(text: &str) -> Option<(Host<'_>, Option<u16>)> {
 
 /// Scheme and rest; RFC 3986, section 3.1.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))?;
+    let mut start = text.bytes().take(LONGEST_SCHEME + 1);
+    let end = start.position(|byte| !(byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)))?;
     let (scheme, rest) = text.split_at_checked(end)?;
     let rest = rest.strip_prefix(':')?;
     scheme.starts_with(|c: char| c.is_ascii_alphabetic()).then_some((scheme, rest))

@@ -13,6 +13,9 @@ use crate::policy::{HostItem, HostName, HostPort};
 /// Letters that older readers (IDNA 2003) turn into others.
 const DEVIATIONS: &[char] = &['\u{df}', '\u{3c2}', '\u{200c}', '\u{200d}'];
 
+/// Characters between two dots; RFC 1035, section 2.3.4. It also bounds what Punycode costs, which is quadratic.
+const LONGEST_LABEL: usize = 63;
+
 /// A host that a text names.
 pub(super) enum Host<'t> {
     /// A name.
@@ -33,7 +36,8 @@ impl<'t> Host<'t> {
         }
         let in_name = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let name = text.strip_suffix('.').unwrap_or(text);
-        if !name.chars().all(in_name) || name.split('.').any(str::is_empty) {
+        let fits = |label: &str| (1..=LONGEST_LABEL).contains(&label.chars().take(LONGEST_LABEL + 1).count());
+        if !name.chars().all(in_name) || !name.split('.').all(fits) {
             return None;
         }
         match url::Host::parse(name).ok()? {

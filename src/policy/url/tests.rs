@@ -335,6 +335,9 @@ fn an_endless_authority_is_not_read() {
     let long = "a".repeat(LONGEST_AUTHORITY + 1);
     assert_eq!(on("a", &format!("https://{long}/")), Opaque);
     assert_eq!(on("a", &long), Opaque);
+    let (longest, longer) = ("a".repeat(63), "a".repeat(64));
+    assert_eq!(on(&longest, &format!("https://{longest}/")), Satisfied);
+    assert_eq!(on(&longest, &format!("https://{longer}/")), Opaque);
     assert_eq!(on("good.example", &format!("https://good.example/{}", long.repeat(100))), Satisfied);
 }
 
