@@ -29,11 +29,11 @@ static POLICY: LazyLock<Policy> = LazyLock::new(policy);
 
 fuzz_target!(|text: &str| {
     let arguments = serde_json::json!({ "url": text }).to_string();
-    let call =
-        Call { method: "tools/call".into(), name: "t".into(), arguments: Json::from_text(&arguments) };
+    let call = Call { method: "tools/call".into(), name: "t".into(), arguments: Json::from_text(&arguments) };
     let stance = POLICY.stance(None, "s");
     let verdict = POLICY.evaluate(&stance, &call, World::of(&Facts::default())).expect("it is not off");
-    let matched: Vec<String> = verdict.matched.iter().map(|found| POLICY.rule_id(found.by).to_string()).collect();
+    let matched: Vec<String> =
+        verdict.matched.iter().map(|found| POLICY.rule_id(found.by).to_string()).collect();
     assert!(!matches!(verdict.by, By::Malformed));
     let has = |id: String| matched.contains(&id);
     let browsers = Url::parse(text).ok();
@@ -56,7 +56,9 @@ fuzz_target!(|text: &str| {
             Some(Host::Domain(_)) | None => false,
         };
         assert!(stopped || !inside, "{net} is let pass in {text:?}");
-        let literal = host.as_ref().is_some_and(|host| !matches!(host, Host::Domain(name) if !name.contains("localhost")));
+        let literal = host
+            .as_ref()
+            .is_some_and(|host| !matches!(host, Host::Domain(name) if !name.contains("localhost")));
         assert!(!allowed || literal || !text.contains("://"), "{net} {text:?}");
     }
     let https = browsers.as_ref().is_some_and(|url| url.scheme() == "https");
@@ -75,7 +77,10 @@ fn found_host(url: &Url) -> Option<Host<String>> {
 
 fn everybody_reads(text: &str, browsers: &Url, wanted: &str) {
     assert_eq!(found_host(browsers).map(|host| host.to_string()).as_deref(), Some(wanted), "{text:?}");
-    assert!(browsers.port().is_none() && browsers.username().is_empty() && browsers.password().is_none(), "{text:?}");
+    assert!(
+        browsers.port().is_none() && browsers.username().is_empty() && browsers.password().is_none(),
+        "{text:?}"
+    );
     if let Ok(uri) = text.parse::<http::Uri>()
         && let Some(host) = uri.host()
     {
