@@ -13,7 +13,7 @@ use super::run::{facts, session_info};
 use crate::call::{Reading, read_call};
 use crate::clock;
 use crate::guard::Answer;
-use crate::policy::{Claims, Effect, Mode, Policy, Verdict, World};
+use crate::policy::{Claims, Effect, Mode, Policy, Verdict, World, unix_ms};
 use crate::proxy::LocalLinks;
 use crate::settings::Config;
 use crate::store::Reader;
@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
   callgate check --tool query --arguments '{\"sql\": \"DROP TABLE t\"}' --agent ci-bot --json
+  callgate check --tool deploy --at 2026-12-24T20:00:00+01:00
 
 The exit code is 0 whatever the decision.";
 
@@ -47,6 +48,9 @@ pub(super) struct Check {
     /// The method
     #[arg(long, value_name = "METHOD", default_value = "tools/call")]
     method: String,
+    /// Ask about another time: RFC 3339, such as 2026-11-20T10:00:00+01:00 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<i64>,
     /// One JSON object: decision, reason, policyId, toolCallId, verdict, wouldBlock
     #[arg(long)]
     json: bool,
@@ -66,6 +70,7 @@ impl Check {
             server,
             agent: self.agent.as_deref(),
             claims: claims(&config, server, &self.tool),
+            at: self.at,
         };
         let (answer, words) = question.ask(&config)?;
         let mut out = anstream::stdout().lock();
@@ -102,6 +107,8 @@ pub(super) struct Question<'a> {
     pub agent: Option<&'a str>,
     /// What the server claims of the tool, where it is known to have listed it.
     pub claims: Option<Claims>,
+    /// When, milliseconds since the Unix epoch, where it is not now.
+    pub at: Option<i64>,
 }
 
 impl Question<'_> {
@@ -112,8 +119,10 @@ impl Question<'_> {
         let facts = facts(&info);
         let policy = &config.policy;
         let stance = policy.stance(facts.agent.as_deref(), self.server);
-        let world =
-            World::of(&facts).with_links(&LocalLinks).at(clock::now().unix_ms).with_claims(self.claims);
+        let world = World::of(&facts)
+            .with_links(&LocalLinks)
+            .at(self.at.unwrap_or_else(|| clock::now().unix_ms))
+            .with_claims(self.claims);
         // Read as `run` would read it, so that both judge the same.
         let (verdict, answer) = match reading(&line) {
             Reading::Call(call) => {
@@ -151,6 +160,10 @@ impl Question<'_> {
         };
         Ok(format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{params}}}"#))
     }
+}
+
+fn instant(text: &str) -> Result<i64, &'static str> {
+    unix_ms(text).ok_or("write date, time and offset: 2026-11-20T10:00:00Z")
 }
 
 fn reading(line: &str) -> Reading<'_> {
@@ -262,6 +275,7 @@ action = "require_approval"
             server: "db",
             agent: Some("ci-bot"),
             claims: None,
+            at: None,
         };
         let (answer, words) = question.ask(&config).unwrap();
         format!("{}\n(decision {})", strip_str(&words), answer.decision)
@@ -295,6 +309,27 @@ action = "require_approval"
           enforced: the call would be blocked, for nobody can be asked in this version
         (decision require_approval)
         "#);
+    }
+
+    #[test]
+    fn another_time_can_be_asked_about() {
+        let source = "version = 1\n[[rule]]\naction = \"deny\"\nunless = { time = { in = \"Fri\", zone = \"UTC\" } }\n";
+        let config = read(source, &Environment::default()).unwrap().config;
+        for (time, decision) in [("2026-11-20T00:00:00Z", "ALLOW"), ("2026-11-20T00:00:00+01:00", "DENY")] {
+            let at = Some(super::instant(time).unwrap());
+            let question = Question {
+                method: "tools/call",
+                tool: "t",
+                arguments: None,
+                server: "s",
+                agent: None,
+                claims: None,
+                at,
+            };
+            let (_, words) = question.ask(&config).unwrap();
+            assert!(strip_str(&words).to_string().starts_with(decision), "{words}");
+        }
+        assert!(super::instant("2026-11-20T10:00:00").is_err());
     }
 
     #[test]

@@ -146,6 +146,7 @@ fn check(stage: &Stage, _: &mut Agent) -> anyhow::Result<Scene> {
         server: SERVER,
         agent: None,
         claims: None,
+        at: None,
     };
     let (answer, words) = question.ask(&file.read.config)?;
     ensure!(answer.would_block && answer.decision == "allow", "check says otherwise: {words}");

@@ -10,7 +10,8 @@ use super::Exit;
 use super::known::FromStore;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
-use crate::policy::{By, Diagnostic, Facts, Tried, notes_on_known, run_examples};
+use crate::clock;
+use crate::policy::{By, Diagnostic, Facts, Tried, World, notes_on_known, run_examples};
 use crate::proxy::{Unread, gather, summary};
 use crate::settings::{Config, read};
 
@@ -140,7 +141,7 @@ impl Test {
     fn run(self) -> anyhow::Result<Exit> {
         let file = self.which.place().required()?;
         let policy = &file.read.config.policy;
-        let tried = run_examples(policy, &facts(&file.read.config));
+        let tried = run_examples(policy, World::of(&facts(&file.read.config)).at(clock::now().unix_ms));
         let failed = tried.iter().filter(|tried| !tried.passed()).count();
         let mut out = anstream::stdout().lock();
         if self.json {
@@ -215,7 +216,7 @@ mod tests {
 
     use super::{facts, line, total};
     use crate::cli::places::File;
-    use crate::policy::run_examples;
+    use crate::policy::{World, run_examples};
     use crate::settings::{Environment, read};
 
     const TEXT: &str = r#"version = 1
@@ -251,7 +252,7 @@ action = "deny"
         let read = read(TEXT, &Environment::default()).unwrap();
         let environment = Environment::default();
         let file = File { path: PathBuf::from("/c/mcp.toml"), text: TEXT.to_owned(), environment, read };
-        let tried = run_examples(&file.read.config.policy, &facts(&file.read.config));
+        let tried = run_examples(&file.read.config.policy, World::of(&facts(&file.read.config)));
         let mut lines: Vec<String> = tried.iter().map(|tried| line(&file, tried)).collect();
         lines.push(total(&file, tried.len(), 1));
         assert_snapshot!(strip_str(&lines.join("\n")), @r#"

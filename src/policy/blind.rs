@@ -140,7 +140,7 @@ fn wanted(condition: &Condition) -> Option<&[Pointer]> {
     let asks_for_absence = condition.tests.iter().any(|test| matches!(test, Predicate::Exists(false)));
     match &condition.subject {
         Subject::Arguments(pointers) if !asks_for_absence => Some(pointers),
-        Subject::Arguments(_) | Subject::Fact(_) => None,
+        Subject::Arguments(_) | Subject::Fact(_) | Subject::Time(_) => None,
     }
 }
 

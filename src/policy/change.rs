@@ -50,7 +50,9 @@ fn adds_a_permission(old: &Policy, new: &Policy) -> bool {
         rule.effect == Effect::Allow || rule.effect == Effect::RequireApproval && new.default > Effect::Warn
     };
     let known: BTreeSet<[u8; 32]> = old.rules.iter().filter(admits).map(|rule| rule.fingerprint).collect();
-    new.rules.iter().filter(admits).any(|rule| !known.contains(&rule.fingerprint))
+    // A rule that was open and is closed now admits no more than it did.
+    let is_known = |rule: &Rule| known.contains(&rule.fingerprint) || known.contains(&rule.open_fingerprint);
+    new.rules.iter().filter(admits).any(|rule| !is_known(rule))
 }
 
 /// Every agent and server that either file names, and those that neither does.

@@ -64,7 +64,8 @@ impl Claims {
             | Fact::Root
             | Fact::Risk
             | Fact::Action
-            | Fact::Resource => None,
+            | Fact::Resource
+            | Fact::Time => None,
         }
     }
 

@@ -2,13 +2,13 @@
 //!
 //! It refuses to depend on modes, which never change a verdict: a file that is off is tested like any other.
 //! Only a rule that is itself off is left out, as it is everywhere. Invariant: nothing outside the policy, the
-//! facts given and the example has a part in the answer.
+//! world given and the example has a part in the answer.
 
 use std::collections::BTreeMap;
 
 use super::{
     Budget, Claims, Example, Fact, Facts, Label, Marked, Mode, Names, Past, Policy, ToolMetadata, Verdict,
-    World,
+    World, unix_ms,
 };
 use crate::call::Call;
 use crate::wire::Json;
@@ -31,8 +31,9 @@ impl Tried<'_> {
     }
 }
 
-/// Runs every example of the policy, in file order. `base` is what is known where an example gives no fact.
-pub fn run_examples<'p>(policy: &'p Policy, base: &Facts) -> Vec<Tried<'p>> {
+/// Runs every example of the policy, in file order. `base` is what is known, and when it is, where an example gives no
+/// fact.
+pub fn run_examples<'p>(policy: &'p Policy, base: World<'_>) -> Vec<Tried<'p>> {
     let neutral = without_modes(policy);
     let numbered = policy.rules.iter().enumerate();
     let examples =
@@ -53,8 +54,9 @@ fn without_modes(policy: &Policy) -> Policy {
     }
 }
 
-fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> {
-    let facts = facts(base, &example.facts);
+fn try_one(policy: &Policy, example: &Example, base: World<'_>) -> Option<Verdict> {
+    let facts = facts(base.facts, &example.facts);
+    let given = example.facts.get(&Fact::Time).and_then(|values| unix_ms(values.first()?));
     let arguments = match &example.arguments {
         Some(text) => Some(Json::from_text(text)?),
         None => None,
@@ -63,11 +65,9 @@ fn try_one(policy: &Policy, example: &Example, base: &Facts) -> Option<Verdict> 
     let said = said_of_tools(policy, &example.facts);
     let policy = said.as_ref().unwrap_or(policy);
     let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
-    policy.evaluate(
-        &stance,
-        &call,
-        World::of(&facts).with_past(&Supposed(example)).with_claims(claims(&example.facts)),
-    )
+    let supposed = Supposed(example);
+    let world = World { facts: &facts, ..base }.with_past(&supposed).with_claims(claims(&example.facts));
+    policy.evaluate(&stance, &call, world.at(given.unwrap_or(base.unix_ms)))
 }
 
 /// The past that an example gives.
@@ -115,6 +115,7 @@ fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
             Fact::Risk
             | Fact::Action
             | Fact::Resource
+            | Fact::Time
             | Fact::ClaimedReadOnly
             | Fact::ClaimedDestructive
             | Fact::ClaimedIdempotent
@@ -165,6 +166,7 @@ fn field(fact: Fact, tool: &mut ToolMetadata) -> Option<&mut Option<String>> {
         | Fact::Environment
         | Fact::Server
         | Fact::Root
+        | Fact::Time
         | Fact::ClaimedReadOnly
         | Fact::ClaimedDestructive
         | Fact::ClaimedIdempotent

@@ -56,6 +56,8 @@ pub enum Fact {
     Action,
     /// `resource` of the `[[tool]]` entries that match the tool.
     Resource,
+    /// When the call was read; see [`super::World::unix_ms`]. It takes windows, not texts.
+    Time,
     /// See [`Claims::read_only`](super::Claims); claimed, a truth value.
     ClaimedReadOnly,
     /// See [`Claims::destructive`](super::Claims); claimed, a truth value.
@@ -80,6 +82,7 @@ impl Fact {
         ("risk", Self::Risk),
         ("action", Self::Action),
         ("resource", Self::Resource),
+        ("time", Self::Time),
         ("claimed_read_only", Self::ClaimedReadOnly),
         ("claimed_destructive", Self::ClaimedDestructive),
         ("claimed_idempotent", Self::ClaimedIdempotent),

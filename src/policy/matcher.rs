@@ -4,7 +4,7 @@
 //! Invariant: what is opaque tightens: it matches a restrictive rule, never satisfies an allow rule, and
 //! never exempts through `unless`.
 
-use super::pointer::{Readers, Selected, select};
+use super::pointer::{Readers, Selected, covers, select};
 use super::predicate::{Judge, Outcome, Value};
 use super::{
     Condition, Effect, Fact, Grade, Label, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World,
@@ -50,7 +50,9 @@ impl Polarity {
 pub(super) fn rule_matches(rule: &Rule, scene: &Scene<'_>) -> bool {
     let polarity = Polarity::of(rule.effect);
     let Rule { methods, tools, when, any, unless, .. } = rule;
-    Keys { methods, tools, when: when.as_ref(), any, unless: unless.as_ref() }.hold(polarity, scene)
+    let keys = Keys { methods, tools, when: when.as_ref(), any, unless: unless.as_ref() };
+    keys.hold(polarity, scene)
+        && (!rule.closed || keys.name_all(polarity, scene))
         && (rule.after.is_empty() || any_is_set(&rule.after, polarity, scene))
         && !any_is_set(&rule.unless_after, polarity.reversed(), scene)
 }
@@ -85,6 +87,18 @@ impl Keys<'_> {
             && (self.any.is_empty() || self.any.iter().any(|table| holds(table, polarity)))
             && !self.unless.is_some_and(|table| holds(table, polarity.reversed()))
     }
+
+    /// Whether the tables that hold name every argument.
+    fn name_all(&self, polarity: Polarity, scene: &Scene<'_>) -> bool {
+        let holds =
+            |table: &&Table| table.iter().all(|condition| condition_holds(condition, polarity, scene));
+        let tables = self.when.into_iter().chain(self.any.iter().filter(holds));
+        let pointers = tables.flatten().flat_map(|condition| match &condition.subject {
+            Subject::Arguments(pointers) => pointers.as_slice(),
+            Subject::Fact(_) | Subject::Time(_) => &[],
+        });
+        covers(pointers, scene.call.arguments)
+    }
 }
 
 fn any_is_set(labels: &[usize], polarity: Polarity, scene: &Scene<'_>) -> bool {
@@ -107,6 +121,7 @@ pub(super) fn condition_holds(condition: &Condition, polarity: Polarity, scene: 
         Subject::Arguments(pointers) => arguments_hold(pointers, &condition.tests, polarity, scene),
         Subject::Fact(fact) if fact.is_claimed() && polarity == Polarity::Permissive => false,
         Subject::Fact(fact) => fact_holds(*fact, &condition.tests, polarity, scene),
+        Subject::Time(windows) => windows.contains(scene.world.unix_ms),
     }
 }
 
@@ -182,7 +197,8 @@ pub(super) fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> 
         Fact::Risk => metadata().filter_map(|tool| tool.risk.as_deref()).collect(),
         Fact::Action => metadata().filter_map(|tool| tool.action.as_deref()).collect(),
         Fact::Resource => metadata().filter_map(|tool| tool.resource.as_deref()).collect(),
-        Fact::ClaimedReadOnly
+        Fact::Time
+        | Fact::ClaimedReadOnly
         | Fact::ClaimedDestructive
         | Fact::ClaimedIdempotent
         | Fact::ClaimedOpenWorld => Vec::new(),
@@ -232,7 +248,10 @@ impl Tally {
             | Predicate::BytesGt(_)
             | Predicate::PathUnder(_)
             | Predicate::PathOutside(_)
-            | Predicate::PathGlob(_) => None,
+            | Predicate::PathGlob(_)
+            | Predicate::Host(_)
+            | Predicate::Scheme(_)
+            | Predicate::IpIn(_) => None,
         };
         let only_exists = tests.iter().all(|test| exists(test).is_some());
         tests.iter().filter_map(exists).all(|held| held) && (only_exists || self.values_hold(polarity))

@@ -31,6 +31,8 @@ mod shape;
 mod stance;
 #[cfg(test)]
 mod tests;
+mod time;
+mod url;
 mod verdict;
 mod wording;
 mod world;
@@ -55,6 +57,7 @@ pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
 pub use shape::{Leads, Shape};
 pub use stance::Stance;
+pub use time::{Days, Window, Windows, unix_ms};
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
 pub use wording::Wording;
 pub use world::World;

@@ -4,12 +4,16 @@
 //! would read is selected. One walk per pointer, linear in the input; it builds no tree and decides nothing.
 //! Invariant: what could hide the value is reported as opaque, never as absent.
 
+mod cover;
+
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
 use super::{Pointer, Segment};
 use crate::wire::{Json, JsonKind, fold};
+
+pub(super) use cover::covers;
 
 /// Pointers with more steps than this select nothing clear: steps are kept as bits.
 const MAX_STEPS: usize = 127;

@@ -10,7 +10,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::matcher::{Polarity, Scene};
 use super::paths::{Places, Standing, guess};
-use super::{Base, Number, PathGlob, Predicate, Scalar};
+use super::{Base, Number, PathGlob, Predicate, Scalar, url};
 use crate::wire::{Json, JsonKind};
 
 /// What one value is to one predicate, or to all of a condition.
@@ -61,7 +61,7 @@ enum Seen<'v> {
 }
 
 impl Outcome {
-    fn of(satisfied: bool) -> Self {
+    pub(super) fn of(satisfied: bool) -> Self {
         if satisfied { Self::Satisfied } else { Self::Not }
     }
 }
@@ -127,6 +127,9 @@ impl Judge<'_> {
             (Predicate::PathUnder(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Inside),
             (Predicate::PathOutside(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Outside),
             (Predicate::PathGlob(globs), Seen::Text(text)) => self.path_glob(text, globs),
+            (Predicate::Host(items), Seen::Text(text)) => url::host(text, items),
+            (Predicate::Scheme(schemes), Seen::Text(text)) => url::scheme(text, schemes),
+            (Predicate::IpIn(nets), Seen::Text(text)) => url::ip_in(text, nets),
             (_, Seen::Text(_) | Seen::Long(_) | Seen::Number(_) | Seen::Bool(_) | Seen::Other) => {
                 Outcome::Opaque
             }
@@ -140,6 +143,10 @@ impl Judge<'_> {
             (Seen::Text(text), _) if is_path(predicate) => return self.guessed(predicate, value, text),
             (_, Value::Found(json)) if is_path(predicate) => {
                 return self.guessed(predicate, value, json.text());
+            }
+            // Most texts are no URL and mean none.
+            (Seen::Text(text), _) if is_about_urls(predicate) => {
+                return if url::looks_like_url(text) { Outcome::Opaque } else { Outcome::Not };
             }
             (Seen::Text(text), _) => match Json::from_text(text.trim()) {
                 Some(json) if json.kind() == JsonKind::Number => Seen::Number(json.text()),
@@ -207,6 +214,10 @@ impl Judge<'_> {
 
 fn is_path(predicate: &Predicate) -> bool {
     matches!(predicate, Predicate::PathUnder(_) | Predicate::PathOutside(_) | Predicate::PathGlob(_))
+}
+
+fn is_about_urls(predicate: &Predicate) -> bool {
+    matches!(predicate, Predicate::Host(_) | Predicate::Scheme(_) | Predicate::IpIn(_))
 }
 
 /// UTF-8 length of a string, length of the JSON text of anything else. Bytes.

@@ -1,9 +1,11 @@
 //! A policy in the form that is evaluated: compiled, checked, immutable.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes};
+use super::{Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, Windows};
+use ipnet::IpNet;
 
 /// One revision of a policy.
 #[derive(Debug, Clone)]
@@ -90,6 +92,8 @@ pub struct Rule {
     pub after: Vec<usize>,
     /// `unless_after`: indices of labels of which none may be set.
     pub unless_after: Vec<usize>,
+    /// `closed`, on allow rules: no argument may be there that the pointers which hold do not name.
+    pub closed: bool,
     /// `mode`.
     pub mode: Option<Mode>,
     /// `modes`: by agent.
@@ -108,6 +112,8 @@ pub struct Rule {
     pub examples: Vec<Example>,
     /// SHA-256 of what the rule matches and does, without its modes and prose: its identity across revisions.
     pub fingerprint: [u8; 32],
+    /// Of a closed rule the fingerprint that it would have were it open; of others their own.
+    pub open_fingerprint: [u8; 32],
 }
 
 /// How bad it is when the rule matches.
@@ -196,6 +202,8 @@ pub enum Subject {
     Arguments(Vec<Pointer>),
     /// A fact.
     Fact(Fact),
+    /// The fact `time`, which is always known; such a condition has no tests.
+    Time(Windows),
 }
 
 /// A JSON Pointer (RFC 6901) with `*` for one member or element and `**` for any depth.
@@ -252,6 +260,12 @@ pub enum Predicate {
     PathOutside(Vec<Base>),
     /// `path_glob`: the normalised path matches one of these; `*` stays within a component, `**` crosses.
     PathGlob(Vec<PathGlob>),
+    /// `host`: the URL, or the bare `host:port`, leads to one of these.
+    Host(Vec<HostItem>),
+    /// `scheme`: the URL has one of these, in lower case.
+    Scheme(Vec<String>),
+    /// `ip_in`: the URL leads to a literal address in one of these networks.
+    IpIn(Vec<IpNet>),
 }
 
 /// A value in the file.
@@ -303,4 +317,35 @@ pub struct PathGlob {
     pub below: Globs,
     /// `true` for a pattern without `/`: it is matched against the last component alone.
     pub name_only: bool,
+}
+
+/// An element of `host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostItem {
+    /// Which hosts.
+    pub name: HostName,
+    /// On which ports.
+    pub port: HostPort,
+}
+
+/// The hosts that an element of `host` stands for. Names are in lower case and Punycode, without a final dot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostName {
+    /// This one.
+    Exact(String),
+    /// `*.name`: those below this one, at any depth.
+    Below(String),
+    /// This address, however it is spelled.
+    Address(IpAddr),
+}
+
+/// The ports that an element of `host` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostPort {
+    /// None written: the scheme's own. Another one leaves doubt.
+    Default,
+    /// `:*`
+    Any,
+    /// `:8443`
+    Number(u16),
 }

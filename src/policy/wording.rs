@@ -2,7 +2,13 @@
 //!
 //! It judges nothing. Invariant: every text is one line without control or invisible characters, whatever the file says.
 
-use super::{Anchor, Base, Condition, Names, Number, PathGlob, Predicate, Scalar, Subject};
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{
+    Anchor, Base, Condition, HostItem, HostName, HostPort, Names, Number, PathGlob, Predicate, Scalar,
+    Subject,
+};
 use crate::wire::shown;
 
 /// More operands than this are counted, not told.
@@ -71,6 +77,18 @@ impl Predicate {
                 let words = ["is a path that fits", "is a path that does not fit"];
                 Wording::of("path_glob", words, globs.iter().map(path_glob).collect())
             }
+            Self::Host(hosts) => {
+                let words = ["leads to", "leads to none of"];
+                Wording::of("host", words, hosts.iter().map(|host| shown(&host.to_string())).collect())
+            }
+            Self::Scheme(schemes) => {
+                let words = ["has the scheme", "has not the scheme"];
+                Wording::of("scheme", words, schemes.iter().map(|scheme| shown(scheme)).collect())
+            }
+            Self::IpIn(nets) => {
+                let words = ["is an address in", "is no address in"];
+                Wording::of("ip_in", words, nets.iter().map(ToString::to_string).collect())
+            }
         }
     }
 }
@@ -84,6 +102,7 @@ impl Condition {
                 texts.join(" | ")
             }
             Subject::Fact(fact) => fact.to_string(),
+            Subject::Time(_) => "time".to_owned(),
         }
     }
 }
@@ -143,6 +162,22 @@ fn path_glob(glob: &PathGlob) -> String {
     let below = glob.below.patterns().next().unwrap_or_default();
     let anywhere = glob.anchor == Anchor::Absolute && below.starts_with("**");
     if glob.name_only || anywhere { shown(below) } else { shown(&format!("{}/{below}", anchor(glob.anchor))) }
+}
+
+impl fmt::Display for HostItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            HostName::Exact(name) => f.write_str(name)?,
+            HostName::Below(name) => write!(f, "*.{name}")?,
+            HostName::Address(IpAddr::V4(address)) => write!(f, "{address}")?,
+            HostName::Address(IpAddr::V6(address)) => write!(f, "[{address}]")?,
+        }
+        match self.port {
+            HostPort::Default => Ok(()),
+            HostPort::Any => f.write_str(":*"),
+            HostPort::Number(port) => write!(f, ":{port}"),
+        }
+    }
 }
 
 fn anchor(anchor: Anchor) -> &'static str {

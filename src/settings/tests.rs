@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Effect, Facts, Mode, Place, run_examples};
+use crate::policy::{Effect, Facts, Mode, Place, World, run_examples};
 
 fn environment() -> Environment {
     Environment { home: Some("/home/me".to_owned()), ..Environment::default() }
@@ -121,7 +121,7 @@ fn the_examples_of_every_valid_fixture_and_of_the_shipped_file_hold() {
     for path in fixtures("valid").into_iter().chain([example]) {
         let config = config(&fs::read_to_string(&path).unwrap());
         let facts = Facts { home: Some("/home/me".to_owned()), ..Facts::default() };
-        for tried in run_examples(&config.policy, &facts) {
+        for tried in run_examples(&config.policy, World::of(&facts)) {
             assert!(tried.passed(), "{}:{}: {:?}", path.display(), tried.example.line, tried.verdict);
             count += 1;
         }
@@ -139,7 +139,7 @@ fn an_example_that_does_not_hold_says_so_whatever_the_mode() {
              [[rule.test]]\ntool = \"a\"\nfacts = {{ risk = \"high\", group = [\"x\"] }}\nexpect = \"deny\"\n"
         );
         let config = config(&source);
-        let passed: Vec<bool> = run_examples(&config.policy, &Facts::default())
+        let passed: Vec<bool> = run_examples(&config.policy, World::of(&Facts::default()))
             .iter()
             .map(crate::policy::Tried::passed)
             .collect();

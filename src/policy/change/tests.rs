@@ -45,6 +45,17 @@ fn a_file_does_not_weaken_itself() {
 }
 
 #[test]
+fn closing_an_allow_rule_tightens_and_opening_it_weakens() {
+    let (open, closed) = (ALLOW.to_owned(), format!("{ALLOW}\nclosed = true"));
+    one_way(&file("default = \"deny\"", &[&open]), &file("default = \"deny\"", &[&closed]));
+    let lifts =
+        |allow: &str| file("", &[&format!("id = \"x\"\n{DENY}"), &format!("{allow}\noverrides = [\"x\"]")]);
+    one_way(&lifts(&open), &lifts(&closed));
+    let never = file("default = \"deny\"", &[&format!("{ALLOW}\nclosed = false")]);
+    assert!(!weakens(&never, &file("default = \"deny\"", &[&open])));
+}
+
+#[test]
 fn settings_of_the_whole_file_have_a_direction() {
     for (weak, strict) in [
         ("mode = \"shadow\"", "mode = \"enforce\""),

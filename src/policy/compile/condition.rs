@@ -10,7 +10,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use self::predicate::{Compared, predicate};
-use super::{fault, pointer};
+use super::{fault, pointer, time};
 use crate::policy::schema::{self, PredicateWord, Reading, Test};
 use crate::policy::{Condition, Effect, Fact, Number, Predicate, Subject, Table};
 
@@ -47,6 +47,11 @@ pub(super) fn check_absent_words(rule: &schema::Rule, effect: Effect, reading: &
             claimed(table, "never satisfies an allow rule, so this one could never hold", reading);
         }
     } else {
+        if let Some(closed) = &rule.closed {
+            let hint =
+                "only an allow rule is closed: it then refuses calls with arguments that it does not name";
+            fault(reading, closed.span(), "`closed` means nothing on a rule that tightens", hint);
+        }
         rule.unless.iter().for_each(|table| {
             claimed(table, "never exempts from a rule, so this `unless` could never hold", reading);
         });
@@ -74,6 +79,11 @@ fn fact_named(name: &str) -> Option<Fact> {
 
 fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
     let (name, span) = (written.key.get_ref().as_str(), written.key.span());
+    if fact_named(name) == Some(Fact::Time) {
+        let windows = time::windows(written, reading);
+        let subject = windows.map_or_else(|| Subject::Arguments(Vec::new()), Subject::Time);
+        return Condition { subject, tests: Vec::new() };
+    }
     let subject = if pointer::is_pointer(name) {
         Subject::Arguments(pointer::pointers(name, &span, reading))
     } else if let Some(fact) = fact_named(name) {
@@ -86,7 +96,7 @@ fn condition(written: &schema::Condition, reading: &mut Reading) -> Condition {
     let compared = match &subject {
         Subject::Arguments(_) => Compared::Values,
         Subject::Fact(fact) if fact.is_truth() => Compared::Truths,
-        Subject::Fact(_) => Compared::Texts,
+        Subject::Fact(_) | Subject::Time(_) => Compared::Texts,
     };
     let mut predicates: Vec<Predicate> = Vec::new();
     for test in &written.tests {
@@ -111,7 +121,7 @@ fn suits(subject: &Subject, test: &Test, reading: &mut Reading) -> bool {
         W::Eq | W::In => true,
         W::Glob | W::Matches | W::Exists => !fact.is_truth(),
         W::PathUnder | W::PathOutside | W::PathGlob => *fact == Fact::Root,
-        W::Gt | W::Ge | W::Lt | W::Le | W::BytesGt => false,
+        W::Gt | W::Ge | W::Lt | W::Le | W::BytesGt | W::Host | W::Scheme | W::IpIn => false,
     };
     if !suits {
         let message = format!("`{}` does not apply to the fact `{fact}`", word.as_str());

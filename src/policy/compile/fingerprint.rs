@@ -25,9 +25,25 @@ pub(super) fn tools(tools: &[Tool]) -> Value {
     sorted(tools.iter().map(entry))
 }
 
-/// The fingerprint of each rule; `overrides` gives the indices of the rules that each one lifts.
-pub(super) fn rules(file: &File, overrides: &[Vec<usize>], tools: &Value) -> Vec<[u8; 32]> {
-    let contents: Vec<Value> = file.rules.iter().map(|rule| content(rule, &file.labels, tools)).collect();
+/// What a rule is known by.
+pub(super) struct Identity {
+    pub(super) fingerprint: [u8; 32],
+    /// The same without `closed`.
+    pub(super) open: [u8; 32],
+}
+
+/// The identity of each rule; `overrides` gives the indices of the rules that each one lifts.
+pub(super) fn rules(file: &File, overrides: &[Vec<usize>], tools: &Value) -> Vec<Identity> {
+    let open: Vec<Value> = file.rules.iter().map(|rule| content(rule, &file.labels, tools)).collect();
+    let closed = file.rules.iter().zip(&open).map(|(rule, open)| match &rule.closed {
+        Some(closed) if *closed.get_ref() => json!([open, "closed"]),
+        Some(_) | None => open.clone(),
+    });
+    let (closed, open) = (hashes(&closed.collect::<Vec<_>>(), overrides), hashes(&open, overrides));
+    closed.into_iter().zip(open).map(|(fingerprint, open)| Identity { fingerprint, open }).collect()
+}
+
+fn hashes(contents: &[Value], overrides: &[Vec<usize>]) -> Vec<[u8; 32]> {
     let plain: Vec<[u8; 32]> = contents.iter().map(digest).collect();
     let lifted =
         |indices: &Vec<usize>| sorted(indices.iter().filter_map(|i| plain.get(*i)).map(|hash| json!(hash)));
@@ -124,7 +140,11 @@ fn conditions(table: &[Condition]) -> Value {
             let values = sorted(test.values.get_ref().iter().map(|value| scalar(value.get_ref())));
             json!([test.word.get_ref().as_str(), values])
         });
-        json!([condition.key.get_ref(), sorted(tests)])
+        let (key, tests) = (condition.key.get_ref(), sorted(tests));
+        match &condition.zone {
+            Some(zone) => json!([key, tests, zone.get_ref().to_lowercase()]),
+            None => json!([key, tests]),
+        }
     }))
 }
 

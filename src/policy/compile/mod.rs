@@ -11,6 +11,8 @@ mod notes;
 mod path;
 mod pointer;
 mod references;
+mod time;
+mod url;
 
 use std::sync::Arc;
 
@@ -67,14 +69,14 @@ pub(crate) fn compile(
     let tools = file.tools.iter().map(|tool| tool_metadata(tool, reading)).collect();
     let places = Places::of(source);
     let parts = ids.into_iter().zip(overrides).zip(fingerprints).zip(looks_back);
-    let rules =
-        file.rules.into_iter().zip(parts).map(|(rule, (((id, overrides), fingerprint), looks_back))| {
-            let mut compiled = compile_rule(rule, id, &places, reading);
-            compiled.overrides = overrides;
-            compiled.fingerprint = fingerprint;
-            [compiled.after, compiled.unless_after] = looks_back;
-            compiled
-        });
+    let rules = file.rules.into_iter().zip(parts).map(|(rule, (((id, overrides), identity), looks_back))| {
+        let mut compiled = compile_rule(rule, id, &places, reading);
+        compiled.overrides = overrides;
+        compiled.fingerprint = identity.fingerprint;
+        compiled.open_fingerprint = identity.open;
+        [compiled.after, compiled.unless_after] = looks_back;
+        compiled
+    });
     let rules = rules.collect();
     Policy {
         name: name.as_deref().unwrap_or("default").into(),
@@ -129,6 +131,7 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, places: &Places, reading: &mut
         rate: rule.rate.map(Spanned::into_inner),
         after: Vec::new(),
         unless_after: Vec::new(),
+        closed: effect == Effect::Allow && rule.closed.is_some_and(Spanned::into_inner),
         mode: rule.mode.map(Spanned::into_inner),
         modes: rule
             .modes
@@ -144,6 +147,7 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, places: &Places, reading: &mut
         owner: rule.owner,
         examples: rule.examples.into_iter().map(|example| places.example(example)).collect(),
         fingerprint: [0; 32],
+        open_fingerprint: [0; 32],
     }
 }
 

@@ -3,7 +3,7 @@
 //! It never makes a file unusable. Invariant: everything here is a note.
 
 use crate::policy::schema::{File, List, Reading, Rule};
-use crate::policy::{Effect, Mode, Names};
+use crate::policy::{Effect, Fact, Mode, Names};
 use crate::wire::mcp;
 
 /// Notes on modes that differ from what the first line of the file suggests.
@@ -18,6 +18,7 @@ pub(super) fn about_modes(file: &File, reading: &mut Reading) {
     }
     for rule in &file.rules {
         about_rule(rule, base, reading);
+        about_tests_in_time(rule, reading);
         if file.default.unwrap_or(Effect::Allow) == Effect::Allow {
             about_allow(rule, reading);
         }
@@ -59,6 +60,17 @@ fn about_rule(rule: &Rule, base: Mode, reading: &mut Reading) {
                 format!("{name} is in {} for `{agent}`, stronger than the file's {base}", mode.get_ref());
             reading.note_with(mode.span(), message, "this one acts while the rest of the file does not");
         }
+    }
+}
+
+/// A test that means another thing at night.
+fn about_tests_in_time(rule: &Rule, reading: &mut Reading) {
+    let any = rule.any.iter().flat_map(toml::Spanned::get_ref);
+    let tables = rule.when.iter().chain(any).chain(&rule.unless);
+    let asks = tables.flat_map(toml::Spanned::get_ref).any(|condition| condition.key.get_ref() == "time");
+    for example in rule.examples.iter().filter(|one| asks && !one.get_ref().facts.contains_key(&Fact::Time)) {
+        let hint = "say when: `facts = { time = \"2026-11-20T10:00:00+01:00\" }`";
+        reading.note_with(example.span(), "the rule asks for the time, and this test does not say it", hint);
     }
 }
 

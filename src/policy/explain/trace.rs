@@ -112,6 +112,7 @@ impl Tracer<'_> {
                 if self.touch(pointers) == Touch::None { met } else { met.without_lost() }
             }
             Subject::Fact(fact) => self.of_fact(*fact, &condition.tests, polarity),
+            Subject::Time(_) => self.of_fact(Fact::Time, &[], polarity),
         }
     }
 

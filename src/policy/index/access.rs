@@ -60,6 +60,7 @@ fn accesses(condition: &Condition) -> Vec<Access<'_>> {
         Subject::Arguments(pointers) => LookedAt::Arguments(pointers),
         // What a server claims of a tool is in doubt where it did not list it: there is no value to look up.
         Subject::Fact(fact) if fact.is_truth() => return Vec::new(),
+        Subject::Time(_) => return Vec::new(),
         Subject::Fact(fact) => LookedAt::Fact(*fact),
     };
     let keys = condition.tests.iter().flat_map(keys);

@@ -1,4 +1,4 @@
-//! One `[[rule]]` as written, with its conditions and its tests.
+//! One `[[rule]]` as written, with its conditions.
 //!
 //! It refuses to guess: a shorthand is spelled out here (`"/a" = 1` is `eq`, `"/a" = [1, 2]` is `in`), so that
 //! the compiler knows one form. Invariant: the operand of every test is a list of scalars with places.
@@ -6,15 +6,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeValue;
-use unicode_normalization::UnicodeNormalization;
 
+use super::example::examples;
 use super::history;
 use super::reading::{List, Node, Reading, Section, file_words};
-use super::values::{list_words, only_strings, scalars, string, table, word};
-use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Number, Rate, Scalar, Severity};
+use super::values::{list_words, scalars, table, word};
+use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Rate, Scalar, Severity};
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -31,6 +30,7 @@ pub(crate) struct Rule {
     pub(crate) rate: Option<Spanned<Rate>>,
     pub(crate) after: Option<List<String>>,
     pub(crate) unless_after: Option<List<String>>,
+    pub(crate) closed: Option<Spanned<bool>>,
     pub(crate) overrides: Option<List<String>>,
     pub(crate) mode: Option<Spanned<Mode>>,
     pub(crate) modes: Option<Spanned<BTreeMap<String, Spanned<Mode>>>>,
@@ -48,6 +48,8 @@ pub(crate) struct Condition {
     /// A pointer or a fact, as written.
     pub(crate) key: Spanned<String>,
     pub(crate) tests: Vec<Test>,
+    /// `zone`, which only `time` takes.
+    pub(crate) zone: Option<Spanned<String>>,
 }
 
 /// One predicate and what it compares with.
@@ -73,6 +75,9 @@ pub(crate) enum PredicateWord {
     PathUnder,
     PathOutside,
     PathGlob,
+    Host,
+    Scheme,
+    IpIn,
 }
 
 impl PredicateWord {
@@ -90,6 +95,9 @@ impl PredicateWord {
         ("path_under", Self::PathUnder),
         ("path_outside", Self::PathOutside),
         ("path_glob", Self::PathGlob),
+        ("host", Self::Host),
+        ("scheme", Self::Scheme),
+        ("ip_in", Self::IpIn),
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -100,7 +108,15 @@ impl PredicateWord {
     pub(crate) fn takes_list(self) -> bool {
         matches!(
             self,
-            Self::In | Self::Glob | Self::Matches | Self::PathUnder | Self::PathOutside | Self::PathGlob
+            Self::In
+                | Self::Glob
+                | Self::Matches
+                | Self::PathUnder
+                | Self::PathOutside
+                | Self::PathGlob
+                | Self::Host
+                | Self::Scheme
+                | Self::IpIn
         )
     }
 }
@@ -138,6 +154,7 @@ pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Read
         rate: section.take("rate").and_then(|node| history::rate(node, &title, reading)),
         after: section.strings("after", reading),
         unless_after: section.strings("unless_after", reading),
+        closed: section.boolean("closed", reading),
         overrides: section.strings("overrides", reading),
         mode: section.word("mode", reading),
         modes: section.take("modes").and_then(|node| modes(node, &title, reading)),
@@ -201,6 +218,9 @@ fn condition(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Opti
         reading.fault_with(key.span(), format!("`{name}` is a predicate, not something to look at"), hint);
         return None;
     }
+    if name == "time" {
+        return time(key, node, reading);
+    }
     let tests = match node.get_ref() {
         DeValue::Table(_) => predicates(node, name, reading)?,
         DeValue::Array(_) => vec![test(PredicateWord::In, node.span(), node, name, reading)?],
@@ -210,7 +230,28 @@ fn condition(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Opti
         | DeValue::Boolean(_)
         | DeValue::Datetime(_) => vec![test(PredicateWord::Eq, node.span(), node, name, reading)?],
     };
-    Some(Condition { key: Spanned::new(key.span(), name.to_owned()), tests })
+    Some(Condition { key: Spanned::new(key.span(), name.to_owned()), tests, zone: None })
+}
+
+/// The condition on `time`, which knows no predicate but `in`: its windows are no values to compare with.
+fn time(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Option<Condition> {
+    let name = *key.get_ref();
+    let (mut windows, mut zone, mut at) = (Some(node), None, key.span());
+    if node.get_ref().is_table() {
+        let mut section = table(node, name, format!("the condition on `{name}`"), reading)?;
+        at = section.key_span("in");
+        windows = section.take("in");
+        zone = section.string("zone", reading);
+        section.finish(reading);
+    }
+    let Some(windows) = windows else {
+        let hint = "say when: `time = { in = [\"Mon-Fri 09:00-18:00\"], zone = \"Europe/Rome\" }`";
+        reading.fault_with(node.span(), "the condition on `time` has no `in`", hint);
+        return None;
+    };
+    let values = scalars(windows, "in", reading)?;
+    let tests = vec![Test { word: Spanned::new(at, PredicateWord::In), values }];
+    Some(Condition { key: Spanned::new(key.span(), name.to_owned()), tests, zone })
 }
 
 fn predicates(node: Node<'_>, name: &str, reading: &mut Reading) -> Option<Vec<Test>> {
@@ -248,119 +289,6 @@ fn test(
     }
     let values = scalars(node, key, reading)?;
     Some(Test { word: Spanned::new(span, predicate), values })
-}
-
-fn examples(section: &mut Section<'_>, reading: &mut Reading) -> Vec<Spanned<Example>> {
-    let tables = section.tables("test", "rule.", reading);
-    tables.into_iter().map(|section| example(section, reading)).collect()
-}
-
-fn example(mut section: Section<'_>, reading: &mut Reading) -> Spanned<Example> {
-    let span = section.span.clone();
-    let method = section.string("method", reading).map(Spanned::into_inner);
-    for (key, needed) in [("tool", method.is_none()), ("expect", true)] {
-        if needed && !section.has(key) {
-            let hint = "a test names a `tool` and the verdict to `expect`";
-            reading.fault_with(span.clone(), format!("`{key}` is missing in {}", section.title), hint);
-        }
-    }
-    let example = Example {
-        file: None,
-        line: 0,
-        name: section.string("name", reading).map(Spanned::into_inner),
-        method: method.unwrap_or_else(|| "tools/call".to_owned()),
-        tool: section.string("tool", reading).map(Spanned::into_inner).unwrap_or_default(),
-        arguments: section.take("arguments").and_then(|node| arguments(node, reading)),
-        facts: section.take("facts").map(|node| facts(node, reading)).unwrap_or_default(),
-        after: section
-            .strings("after", reading)
-            .map(plain)
-            .unwrap_or_default()
-            .iter()
-            .map(|id| id.nfc().collect())
-            .collect(),
-        calls_before: section.take("calls_before").and_then(|node| count(node, reading)).unwrap_or_default(),
-        expect: section.word("expect", reading).map_or(Effect::Deny, Spanned::into_inner),
-    };
-    section.finish(reading);
-    Spanned::new(span, example)
-}
-
-fn plain(list: List<String>) -> Vec<String> {
-    list.into_inner().into_iter().map(Spanned::into_inner).collect()
-}
-
-fn count(node: Node<'_>, reading: &mut Reading) -> Option<u32> {
-    let integer = node.get_ref().as_integer();
-    let count = integer.and_then(|integer| u32::from_str_radix(integer.as_str(), integer.radix()).ok());
-    if count.is_none() {
-        reading.expected("a number of calls", node, "calls_before");
-    }
-    count
-}
-
-fn arguments(node: Node<'_>, reading: &mut Reading) -> Option<String> {
-    let value = json_value(node, reading)?;
-    if !value.is_object() {
-        reading.expected("a table", node, "arguments");
-    }
-    Some(value.to_string())
-}
-
-fn json_value(node: Node<'_>, reading: &mut Reading) -> Option<Value> {
-    match node.get_ref() {
-        DeValue::Array(array) => {
-            let values: Vec<_> = array.iter().map(|node| json_value(node, reading)).collect();
-            values.into_iter().collect::<Option<_>>().map(Value::Array)
-        }
-        DeValue::Table(entries) => {
-            let members: Vec<_> = entries
-                .iter()
-                .map(|(key, node)| Some((key.get_ref().clone().into_owned(), json_value(node, reading)?)))
-                .collect();
-            members.into_iter().collect::<Option<_>>().map(Value::Object)
-        }
-        DeValue::Datetime(_) => {
-            let hint = "JSON has no dates: write it as a string";
-            reading.fault_with(node.span(), "`arguments` holds a date", hint);
-            None
-        }
-        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
-            let value = super::scalar(node, "arguments", reading)?;
-            Some(match value.into_inner() {
-                Scalar::String(text) => Value::from(text),
-                Scalar::Bool(value) => Value::from(value),
-                Scalar::Number(Number::Integer(integer)) => Value::from(integer),
-                Scalar::Number(Number::Float(float)) => Value::from(float),
-            })
-        }
-    }
-}
-
-fn facts(node: Node<'_>, reading: &mut Reading) -> BTreeMap<Fact, Vec<String>> {
-    let mut facts = BTreeMap::new();
-    let Some(section) = table(node, "facts", "facts".to_owned(), reading) else { return facts };
-    for (key, node) in section.entries() {
-        let Some((_, fact)) = Fact::WORDS.iter().find(|(word, _)| word == key.get_ref()) else {
-            reading.diagnostics.push(unknown_fact(&key));
-            continue;
-        };
-        if fact.is_truth() {
-            match node.get_ref().as_bool() {
-                Some(truth) => drop(facts.insert(*fact, vec![truth.to_string()])),
-                None => reading.expected("`true` or `false`", node, key.get_ref()),
-            }
-            continue;
-        }
-        let values = match node.get_ref().as_array() {
-            Some(_) => scalars(node, key.get_ref(), reading)
-                .and_then(|values| only_strings(values, key.get_ref(), reading))
-                .map(plain),
-            None => string(node, key.get_ref(), reading).map(|text| vec![text.into_inner()]),
-        };
-        facts.extend(values.map(|values| (*fact, values)));
-    }
-    facts
 }
 
 /// The fault of a key that is neither a pointer nor a fact.

@@ -1,6 +1,7 @@
 //! Tests of the room as a whole; single parts are tested where they stand.
 
 mod cases;
+mod closed;
 mod history;
 mod index;
 mod places;

@@ -47,6 +47,7 @@ pub(in crate::policy) fn rule(effect: Effect) -> Rule {
         rate: None,
         after: Vec::new(),
         unless_after: Vec::new(),
+        closed: false,
         mode: None,
         modes: BTreeMap::new(),
         overrides: Vec::new(),
@@ -56,6 +57,7 @@ pub(in crate::policy) fn rule(effect: Effect) -> Rule {
         owner: None,
         examples: Vec::new(),
         fingerprint: [0; 32],
+        open_fingerprint: [0; 32],
     }
 }
 

@@ -5,7 +5,9 @@ use Effect::{Allow, Deny};
 use super::sample::{
     argument, eq, fact, globs, judge, judge_with, matches, names, policy, regexes, rule, when,
 };
-use crate::policy::{Effect, Fact, Facts, Number, Policy, Predicate, Rule, Scalar, ToolMetadata};
+use crate::policy::{
+    Effect, Fact, Facts, HostItem, HostName, HostPort, Number, Policy, Predicate, Rule, Scalar, ToolMetadata,
+};
 
 #[test]
 fn each_predicate_tells_satisfied_from_not_from_opaque() {
@@ -215,6 +217,36 @@ fn a_search_doubts_what_a_server_could_convert() {
     assert!(!matches(when(Deny, "/**", vec![Predicate::Gt(Number::Integer(10))]), r#"{"a":"9"}"#));
     assert!(matches(when(Deny, "/**", vec![eq("5")]), r#"{"a":5}"#));
     assert!(!matches(when(Allow, "/a/**", vec![eq("5")]), r#"{"a":5}"#));
+}
+
+#[test]
+fn a_search_for_hosts_passes_over_texts_that_are_no_urls() {
+    let item = |name: &str| HostItem { name: HostName::Exact(name.into()), port: HostPort::Any };
+    let net = || Predicate::IpIn(vec!["10.0.0.0/8".parse().unwrap()]);
+    let evil = || Predicate::Host(vec![item("evil.test")]);
+    for (test, arguments, found) in [
+        (evil(), r#"{"a":{"b":["https://evil.test/x"]}}"#, true),
+        (evil(), r#"{"a":"evil.test"}"#, true),
+        (evil(), r#"{"a":"{\"u\":\"http://evil.test\"}"}"#, true),
+        (evil(), r#"{"https://evil.test/":1}"#, true),
+        (evil(), r#"{"a":"https:\\\\evil.test"}"#, true),
+        (evil(), r#"{"a":" https://evil.test"}"#, true),
+        (
+            evil(),
+            r#"{"a":"https://good.example/","b":"some words, 5 @ 3: ok","c":"a/b","d":7,"e":null,"f":""}"#,
+            false,
+        ),
+        (net(), r#"{"a":"http://0x0a.1/"}"#, true),
+        (net(), r#"{"a":"10.1.2.3"}"#, true),
+        (net(), r#"{"version":"10.1","n":167772161,"t":"10:30"}"#, false),
+        (Predicate::Scheme(vec!["ftp".into()]), r#"{"a":"ftp://x/"}"#, true),
+        (Predicate::Scheme(vec!["ftp".into()]), r#"{"a":"note: x","b":"localhost:80"}"#, false),
+    ] {
+        assert_eq!(matches(when(Deny, "/**", vec![test]), arguments), found, "{arguments}");
+    }
+    assert!(matches(when(Deny, "/url", vec![evil()]), r#"{"url":"some words"}"#));
+    assert!(matches(when(Deny, "/url", vec![evil()]), r#"{"url":5}"#));
+    assert!(!matches(when(Allow, "/url", vec![evil()]), r#"{"url":5}"#));
 }
 
 #[test]

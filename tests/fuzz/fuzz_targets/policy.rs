@@ -44,5 +44,5 @@ fn judges(policy: &Policy) {
         let verdict = policy.evaluate(&stance, &call, World::of(&facts));
         assert_eq!(verdict.is_none(), stance.base == Mode::Off);
     }
-    run_examples(policy, &facts);
+    run_examples(policy, World::of(&facts));
 }

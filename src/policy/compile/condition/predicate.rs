@@ -5,7 +5,7 @@
 
 use toml::Spanned;
 
-use super::super::{fault, names, path};
+use super::super::{fault, names, path, url};
 use crate::policy::regexes::Unfit;
 use crate::policy::schema::units::size_bytes;
 use crate::policy::schema::{List, PredicateWord, Reading, Test, only_strings};
@@ -47,6 +47,9 @@ pub(super) fn predicate(test: &Test, compared: Compared, reading: &mut Reading) 
         W::PathUnder => places(test, path::base, reading).map(Predicate::PathUnder),
         W::PathOutside => places(test, path::base, reading).map(Predicate::PathOutside),
         W::PathGlob => places(test, path::path_glob, reading).map(Predicate::PathGlob),
+        W::Host => places(test, url::host, reading).map(Predicate::Host),
+        W::Scheme => places(test, url::scheme, reading).map(Predicate::Scheme),
+        W::IpIn => places(test, url::net, reading).map(Predicate::IpIn),
     }
 }
 
