@@ -102,6 +102,11 @@ impl Intake {
         Self { redactor: Redactor::new(key), keep, judgements: Recent::default() }
     }
 
+    /// What takes out secrets here.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// The row for one record, which is used up.
     pub(super) fn take(&mut self, mut record: Record) -> Entry {
         let arguments = match &mut record {
