@@ -104,6 +104,11 @@ impl Intake {
         Self { redactor: Redactor::new(key), keep, judgements: Recent::default() }
     }
 
+    /// What takes out secrets here.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// What is written of one record, which is used up.
     pub(super) fn take(&mut self, mut record: Record) -> Entry {
         let arguments = match &mut record {

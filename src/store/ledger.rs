@@ -13,7 +13,9 @@ use super::insert::{Appending, Known};
 use super::intake::{Entry, Event, Intake, Kind, json};
 use super::key::Key;
 use super::queue::{Item, Loan, Queue};
+use super::tools::Tools;
 use crate::clock;
+use crate::policy::Redactor;
 use crate::record::{Gap, Record, SessionInfo};
 use crate::settings::KeepArguments;
 
@@ -135,6 +137,11 @@ impl Ledger {
         }
     }
 
+    /// Takes out secrets as the ledger does.
+    pub(super) fn redactor(&self) -> Redactor {
+        self.intake.redactor().clone()
+    }
+
     /// How many entries wait.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
@@ -157,6 +164,13 @@ impl Ledger {
                 why: "the queue was full".to_owned(),
             }));
         }
+    }
+
+    /// Adds lists that are ready to be written; `loan` is the room that they take of the queue.
+    pub(super) fn add_lists(&mut self, lists: Vec<Tools>, loan: Loan) {
+        self.pending.extend(lists.into_iter().map(Entry::Tools));
+        self.loan.bytes += loan.bytes;
+        self.loan.records += loan.records;
     }
 
     fn take(&mut self, item: Item) {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use crate::clock;
-use crate::record::{Assignment, PolicySource, Record, SessionInfo};
+use crate::record::{Assignment, Listing, PolicySource, Record, SessionInfo};
 
 /// How long the writer gathers after the first record of a batch.
 const GATHER: Duration = Duration::from_millis(20);
@@ -56,6 +56,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     items: VecDeque<Item>,
+    /// What servers listed: long to prepare, so that the call path never takes it along.
+    lists: Vec<Listing>,
     /// Of the items and of what was taken and is not yet written.
     bytes: usize,
     records: usize,
@@ -136,7 +138,11 @@ impl Queue {
         }
         inner.bytes += bytes;
         inner.records += records.len();
-        inner.items.push_back(Item::Records(records));
+        let (lists, records) = lists_apart(records);
+        inner.lists.extend(lists);
+        if !records.is_empty() {
+            inner.items.push_back(Item::Records(records));
+        }
         self.rouse(inner);
         Pushed::Taken
     }
@@ -208,6 +214,17 @@ impl Queue {
             taken.missing = std::mem::take(&mut inner.missing);
         }
         taken
+    }
+
+    /// Everything that servers listed. Its room stays counted until [`Self::release`].
+    pub(super) fn take_lists(&self) -> (Vec<Listing>, Loan) {
+        let mut inner = self.lock();
+        let lists = std::mem::take(&mut inner.lists);
+        let bytes = lists.iter().map(|list| weight_of(list_size(list), self.limit)).sum();
+        let loan = Loan { bytes, records: lists.len() };
+        inner.records -= loan.records;
+        inner.held += loan.records;
+        (lists, loan)
     }
 
     /// Records that were taken are written or given up.
@@ -294,7 +311,7 @@ impl Queue {
     /// What a record takes of the room. One with huge arguments takes a quarter at most: it is cut when it is written,
     /// and must not be lost for its size.
     fn weight(&self, record: &Record) -> usize {
-        size(record).min(self.limit / 4)
+        weight_of(size(record), self.limit)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -316,6 +333,32 @@ impl Inner {
     }
 }
 
+fn weight_of(size: usize, limit: usize) -> usize {
+    size.min(limit / 4)
+}
+
+fn lists_apart(records: Vec<Record>) -> (Vec<Listing>, Vec<Record>) {
+    if !records.iter().any(|record| matches!(record, Record::Tools(_))) {
+        return (Vec::new(), records);
+    }
+    let mut lists = Vec::new();
+    let rest = records.into_iter().filter_map(|record| match record {
+        Record::Tools(list) => {
+            lists.push(list);
+            None
+        }
+        Record::Call(_) | Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => Some(record),
+    });
+    let rest = rest.collect();
+    (lists, rest)
+}
+
+/// About what a list takes in memory, bytes.
+fn list_size(list: &Listing) -> usize {
+    let tools = list.tools.iter().map(|tool| size_of_val(tool) + tool.name.len() + tool.definition.len());
+    size_of::<Record>() + tools.sum::<usize>()
+}
+
 /// About what a record takes in memory, bytes.
 fn size(record: &Record) -> usize {
     size_of::<Record>()
@@ -331,11 +374,7 @@ fn size(record: &Record) -> usize {
             Record::Completion(_) => 0,
             Record::Gap(gap) => gap.why.len(),
             Record::Notice(notice) => notice.text.len(),
-            Record::Tools(list) => list
-                .tools
-                .iter()
-                .map(|tool| size_of_val(tool) + tool.name.len() + tool.definition.len())
-                .sum(),
+            Record::Tools(list) => return list_size(list),
             Record::Trace(trace) => trace.spendings.len() * 64 + trace.marks.len() * 128,
         }
 }

@@ -12,8 +12,10 @@ use rusqlite::Connection;
 use super::error::{StoreError, is_busy, may_pass};
 use super::ledger::{Ledger, begin};
 use super::queue::{Urgent, Woken};
+use super::tools::Tools;
 use super::{CHECKPOINT_EVERY, Shared, key, pages, schema};
 use crate::clock;
+use crate::policy::Redactor;
 use crate::record::SessionInfo;
 
 /// Records in one transaction: some milliseconds for which others find the file locked.
@@ -31,21 +33,23 @@ const TRIES: u32 = 5;
 
 /// The thread's work, until the queue is closed.
 pub(super) fn run(shared: &Shared, session: SessionInfo) {
-    let Some(connection) = open(shared, session) else { return };
+    let Some((connection, redactor)) = open(shared, session) else { return };
+    let connection = &connection;
+    let write_all = |failures: &mut u32| write_all(shared, connection, &redactor, failures);
     let mut failures = 0;
     loop {
         let idle = (shared.fresh.load(Ordering::Relaxed) > 0).then_some(IDLE);
         match shared.queue.wait(idle) {
-            Woken::Idle => copy_log(shared, &connection),
+            Woken::Idle => copy_log(shared, connection),
             Woken::Work => {
-                write_all(shared, &connection, &mut failures);
+                write_all(&mut failures);
                 if shared.fresh.load(Ordering::Relaxed) >= CHECKPOINT_EVERY {
-                    copy_log(shared, &connection);
+                    copy_log(shared, connection);
                 }
             }
             Woken::Closing(until_us) => {
-                write_all(shared, &connection, &mut failures);
-                close(shared, &connection, until_us);
+                write_all(&mut failures);
+                close(shared, connection, until_us);
                 return;
             }
         }
@@ -53,16 +57,18 @@ pub(super) fn run(shared: &Shared, session: SessionInfo) {
 }
 
 /// Tries until the file opens or the session ends. Who waits meanwhile is told.
-fn open(shared: &Shared, session: SessionInfo) -> Option<Connection> {
+fn open(shared: &Shared, session: SessionInfo) -> Option<(Connection, Redactor)> {
     let options = &shared.options;
     loop {
         let opened = schema::open(&options.path, options.durability)
             .and_then(|connection| Ok((connection, key::read_or_make(&options.path)?)));
         match opened {
             Ok((connection, key)) => {
-                *shared.ledger() = Some(Ledger::new(session, key, options.arguments));
+                let ledger = Ledger::new(session, key, options.arguments);
+                let redactor = ledger.redactor();
+                *shared.ledger() = Some(ledger);
                 shared.is_well();
-                return Some(connection);
+                return Some((connection, redactor));
             }
             Err(error) => shared.is_in_trouble(&error),
         }
@@ -88,9 +94,9 @@ enum Round {
     Failed(rusqlite::Error),
 }
 
-fn write_all(shared: &Shared, connection: &Connection, failures: &mut u32) {
+fn write_all(shared: &Shared, connection: &Connection, redactor: &Redactor, failures: &mut u32) {
     loop {
-        match round(shared, connection) {
+        match round(shared, connection, redactor) {
             Round::Empty => return,
             Round::Filled => well(shared, failures),
             Round::Written => {
@@ -118,10 +124,14 @@ fn well(shared: &Shared, failures: &mut u32) {
     shared.is_well();
 }
 
-fn round(shared: &Shared, connection: &Connection) -> Round {
+fn round(shared: &Shared, connection: &Connection, redactor: &Redactor) -> Round {
+    // A list takes long to prepare: before the ledger is held, for the call path may want that.
+    let (lists, loan) = shared.queue.take_lists();
+    let lists = lists.iter().map(|list| Tools::of(list, redactor)).collect();
     let mut guard = shared.ledger();
     let Some(ledger) = guard.as_mut() else { return Round::Empty };
     ledger.fill(&shared.queue, BATCH);
+    ledger.add_lists(lists, loan);
     if ledger.pending() == 0 && !shared.queue.is_urgent() {
         return Round::Empty;
     }

@@ -129,3 +129,16 @@ fn a_file_of_the_first_version_is_read_verified_and_written_on() {
         [ChainFault::Changed { session: "t".to_owned(), n: 1 }]
     );
 }
+
+#[test]
+fn a_list_that_waits_is_not_the_work_of_a_call() {
+    let queue = queue::Queue::new(1 << 20);
+    queue.push([one(1), list(Page::First, 1, &[("a", "")]), one(2)].concat());
+    let taken = queue.take(9);
+    assert_eq!((taken.loan.records, queue.records()), (2, 1));
+    let (lists, loan) = queue.take_lists();
+    assert_eq!((lists.len(), loan.records, queue.unwritten()), (1, 1, 3));
+    queue.release(taken.loan);
+    queue.release(loan);
+    assert_eq!(queue.unwritten(), 0);
+}
