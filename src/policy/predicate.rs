@@ -10,7 +10,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::matcher::{Polarity, Scene};
 use super::paths::{Places, Standing, guess};
-use super::{Base, Number, PathGlob, Predicate, Scalar};
+use super::{Base, Number, PathGlob, Predicate, Scalar, SqlKinds};
 use crate::wire::{Json, JsonKind};
 
 /// What one value is to one predicate, or to all of a condition.
@@ -96,9 +96,14 @@ impl Judge<'_> {
     }
 
     fn one(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Outcome {
+        if let (Value::Found(_) | Value::Name(_), Some(sql)) = (value, sql_of(predicate))
+            && !is_evident(sql, seen)
+        {
+            return Outcome::Not;
+        }
         let outcome = self.strict(predicate, value, seen);
         match value {
-            Value::Found(_) | Value::Name(_) if outcome == Outcome::Opaque => {
+            Value::Found(_) | Value::Name(_) if outcome == Outcome::Opaque && sql_of(predicate).is_none() => {
                 self.converted(predicate, value, seen)
             }
             Value::Found(_) | Value::Name(_) | Value::Json(_) | Value::Word(_) => outcome,
@@ -124,6 +129,10 @@ impl Judge<'_> {
             (Predicate::PathUnder(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Inside),
             (Predicate::PathOutside(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Outside),
             (Predicate::PathGlob(globs), Seen::Text(text)) => self.path_glob(text, globs),
+            (Predicate::SqlAny(sql), Seen::Text(text)) => sql.any(text).map_or(Outcome::Opaque, Outcome::of),
+            (Predicate::SqlOnly(sql), Seen::Text(text)) => {
+                sql.only(text).map_or(Outcome::Opaque, Outcome::of)
+            }
             (_, Seen::Text(_) | Seen::Long(_) | Seen::Number(_) | Seen::Bool(_) | Seen::Other) => {
                 Outcome::Opaque
             }
@@ -202,6 +211,19 @@ impl Judge<'_> {
 
 fn is_path(predicate: &Predicate) -> bool {
     matches!(predicate, Predicate::PathUnder(_) | Predicate::PathOutside(_) | Predicate::PathGlob(_))
+}
+
+fn sql_of(predicate: &Predicate) -> Option<&SqlKinds> {
+    if let Predicate::SqlAny(sql) | Predicate::SqlOnly(sql) = predicate { Some(sql) } else { None }
+}
+
+/// Whether something that a search came across is SQL: much prose begins with a word that is also a statement's.
+fn is_evident(sql: &SqlKinds, seen: &Seen<'_>) -> bool {
+    match seen {
+        Seen::Text(text) => sql.is_evident(text),
+        Seen::Long(_) => true,
+        Seen::Number(_) | Seen::Bool(_) | Seen::Other => false,
+    }
 }
 
 /// UTF-8 length of a string, length of the JSON text of anything else. Bytes.

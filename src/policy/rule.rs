@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
+use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes, SqlKinds};
 use globset::GlobMatcher;
 
 /// One revision of a policy.
@@ -239,6 +239,10 @@ pub enum Predicate {
     PathOutside(Vec<Base>),
     /// `path_glob`: the normalised path matches one of these; `*` stays within a component, `**` crosses.
     PathGlob(Vec<PathGlob>),
+    /// `sql_any`: a statement of one of these kinds is in the text.
+    SqlAny(SqlKinds),
+    /// `sql_only`: the text is statements of these kinds.
+    SqlOnly(SqlKinds),
 }
 
 /// A value in the file.

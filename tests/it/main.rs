@@ -24,6 +24,7 @@ mod real_parts;
 mod regression;
 mod reload;
 mod secrets;
+mod sql;
 mod support;
 mod tidy;
 mod transparency;

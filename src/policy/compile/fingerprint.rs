@@ -72,7 +72,10 @@ fn conditions(table: &[Condition]) -> Value {
     sorted(table.iter().map(|condition| {
         let tests = condition.tests.iter().map(|test| {
             let values = sorted(test.values.get_ref().iter().map(|value| scalar(value.get_ref())));
-            json!([test.word.get_ref().as_str(), values])
+            match test.dialect {
+                Some(dialect) => json!([test.word.get_ref().as_str(), values, dialect.as_str()]),
+                None => json!([test.word.get_ref().as_str(), values]),
+            }
         });
         json!([condition.key.get_ref(), sorted(tests)])
     }))

@@ -20,7 +20,7 @@ use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings};
 
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
-pub(crate) use values::{did_you_mean, elements, only_strings, scalar, string};
+pub(crate) use values::{did_you_mean, elements, list_words, only_strings, scalar, string};
 
 /// Keys at the top of the file, for hints.
 pub(crate) const TOP_KEYS: &[&str] = &[
@@ -131,8 +131,6 @@ pub(crate) fn later(key: &str) -> Option<String> {
         "ip_in",
         "shell_any",
         "shell_only",
-        "sql_any",
-        "sql_only",
         "rate",
         "after",
         "unless_after",

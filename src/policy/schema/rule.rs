@@ -10,9 +10,9 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reading::{List, Node, Reading, Section, file_words};
+use super::reading::{List, Node, Reading, Section, Word, file_words};
 use super::values::{list_words, only_strings, scalars, string, table, word};
-use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Number, Scalar, Severity};
+use crate::policy::{Class, Diagnostic, Dialect, Effect, Example, Fact, Mode, Number, Scalar, Severity};
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub(crate) struct Condition {
 pub(crate) struct Test {
     pub(crate) word: Spanned<PredicateWord>,
     pub(crate) values: List<Scalar>,
+    /// `dialect`, on the predicates that read SQL.
+    pub(crate) dialect: Option<Dialect>,
 }
 
 /// The names of the predicates.
@@ -68,6 +70,8 @@ pub(crate) enum PredicateWord {
     PathUnder,
     PathOutside,
     PathGlob,
+    SqlAny,
+    SqlOnly,
 }
 
 impl PredicateWord {
@@ -85,6 +89,8 @@ impl PredicateWord {
         ("path_under", Self::PathUnder),
         ("path_outside", Self::PathOutside),
         ("path_glob", Self::PathGlob),
+        ("sql_any", Self::SqlAny),
+        ("sql_only", Self::SqlOnly),
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -95,8 +101,20 @@ impl PredicateWord {
     pub(crate) fn takes_list(self) -> bool {
         matches!(
             self,
-            Self::In | Self::Glob | Self::Matches | Self::PathUnder | Self::PathOutside | Self::PathGlob
+            Self::In
+                | Self::Glob
+                | Self::Matches
+                | Self::PathUnder
+                | Self::PathOutside
+                | Self::PathGlob
+                | Self::SqlAny
+                | Self::SqlOnly
         )
+    }
+
+    /// Whether it reads the value as SQL.
+    pub(crate) fn reads_sql(self) -> bool {
+        matches!(self, Self::SqlAny | Self::SqlOnly)
     }
 }
 
@@ -112,6 +130,13 @@ file_words!(Class {
     "normal" => Class::Normal,
     "high_traffic" => Class::HighTraffic,
 });
+
+impl Word for Dialect {
+    const WORDS: &'static [&'static str] = Dialect::WORDS;
+    fn from_word(word: &str) -> Option<Self> {
+        Dialect::named(word)
+    }
+}
 
 /// Reads one rule; `position` counts from 1.
 pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Reading) -> Rule {
@@ -222,8 +247,22 @@ fn predicates(node: Node<'_>, name: &str, reading: &mut Reading) -> Option<Vec<T
         let hint = format!("predicates: {}", list_words(PredicateWord::ALL.iter().map(|(w, _)| *w)));
         reading.fault_with(node.span(), format!("the condition on `{name}` says nothing"), hint);
     }
+    dialect(&mut section, &mut tests, reading);
     section.finish(reading);
     Some(tests)
+}
+
+/// Hands `dialect` to the predicates that read SQL.
+fn dialect(section: &mut Section<'_>, tests: &mut [Test], reading: &mut Reading) {
+    let span = section.key_span("dialect");
+    let Some(dialect) = section.word::<Dialect>("dialect", reading).map(Spanned::into_inner) else { return };
+    if !PredicateWord::ALL.iter().any(|(key, word)| word.reads_sql() && section.has(key)) {
+        let hint = "it stands beside `sql_any` or `sql_only`";
+        reading.fault_with(span, "`dialect` says how SQL is read, and nothing here reads SQL", hint);
+    }
+    for test in tests.iter_mut().filter(|test| test.word.get_ref().reads_sql()) {
+        test.dialect = Some(dialect);
+    }
 }
 
 fn test(
@@ -239,7 +278,7 @@ fn test(
         return None;
     }
     let values = scalars(node, key, reading)?;
-    Some(Test { word: Spanned::new(span, predicate), values })
+    Some(Test { word: Spanned::new(span, predicate), values, dialect: None })
 }
 
 fn examples(section: &mut Section<'_>, reading: &mut Reading) -> Vec<Spanned<Example>> {
