@@ -309,6 +309,13 @@ fn what_nobody_here_can_read_is_in_doubt() {
 }
 
 #[test]
+fn go_parts_statements_only_on_a_line_of_its_own() {
+    assert_eq!(only("select", "SELECT 1 go FROM t"), READ_ONLY);
+    assert_eq!(only("select", "SELECT 1\ngo -- x\nFROM t"), READ_ONLY);
+    assert_eq!(only("select", "SELECT 1\ngo\nxp_cmdshell 'dir'"), DOUBT);
+}
+
+#[test]
 fn an_empty_text_holds_no_statement() {
     for text in ["", "  \n", ";;", "-- DROP TABLE t", "/* DROP TABLE t */;"] {
         assert_eq!((any("drop", text), only("drop", text)), (Some(false), Some(false)), "{text}");
