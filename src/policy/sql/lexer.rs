@@ -307,7 +307,12 @@ impl<'t> Lexer<'t> {
     fn line_ends(&self, also: &[u8]) -> bool {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r') || also.contains(byte);
-        matches!(rest.iter().find(|byte| !blank(byte)), None | Some(b'\n' | b';'))
+        match rest.iter().find(|byte| !blank(byte)) {
+            None | Some(b'\n' | b';') => true,
+            // Behind `GO`, clients take a comment as well.
+            Some(b'-' | b'/') => !also.is_empty(),
+            Some(_) => false,
+        }
     }
 
     /// What is left of the line.

@@ -311,8 +311,10 @@ fn what_nobody_here_can_read_is_in_doubt() {
 #[test]
 fn go_parts_statements_only_on_a_line_of_its_own() {
     assert_eq!(only("select", "SELECT 1 go FROM t"), READ_ONLY);
-    assert_eq!(only("select", "SELECT 1\ngo -- x\nFROM t"), READ_ONLY);
-    assert_eq!(only("select", "SELECT 1\ngo\nxp_cmdshell 'dir'"), DOUBT);
+    for go in ["go", "GO 5", "\tGo ", "go -- x", "go /* x */", "go;"] {
+        let text = format!("SELECT 1\n{go}\nxp_cmdshell 'dir'");
+        assert_eq!(only("select", &text), DOUBT, "{text}");
+    }
 }
 
 #[test]
