@@ -251,7 +251,9 @@ impl Tally {
             | Predicate::PathGlob(_)
             | Predicate::Host(_)
             | Predicate::Scheme(_)
-            | Predicate::IpIn(_) => None,
+            | Predicate::IpIn(_)
+            | Predicate::SqlAny(_)
+            | Predicate::SqlOnly(_) => None,
         };
         let only_exists = tests.iter().all(|test| exists(test).is_some());
         tests.iter().filter_map(exists).all(|held| held) && (only_exists || self.values_hold(polarity))

@@ -28,6 +28,7 @@ mod rule;
 pub(crate) mod schema;
 mod self_protection;
 mod shape;
+mod sql;
 mod stance;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ pub use regexes::Regexes;
 pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
 pub use shape::{Leads, Shape};
+pub use sql::{Dialect, Kinds, SqlKinds};
 pub use stance::Stance;
 pub use time::{Days, Window, Windows, unix_ms};
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};

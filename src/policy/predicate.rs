@@ -10,7 +10,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::matcher::{Polarity, Scene};
 use super::paths::{Places, Standing, guess};
-use super::{Base, Number, PathGlob, Predicate, Scalar, url};
+use super::{Base, Number, PathGlob, Predicate, Scalar, SqlKinds, url};
 use crate::wire::{Json, JsonKind};
 
 /// What one value is to one predicate, or to all of a condition.
@@ -99,9 +99,14 @@ impl Judge<'_> {
     }
 
     fn one(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Outcome {
+        if let (Value::Found(_) | Value::Name(_), Some(sql)) = (value, sql_of(predicate))
+            && !is_evident(sql, seen)
+        {
+            return Outcome::Not;
+        }
         let outcome = self.strict(predicate, value, seen);
         match value {
-            Value::Found(_) | Value::Name(_) if outcome == Outcome::Opaque => {
+            Value::Found(_) | Value::Name(_) if outcome == Outcome::Opaque && sql_of(predicate).is_none() => {
                 self.converted(predicate, value, seen)
             }
             Value::Found(_) | Value::Name(_) | Value::Json(_) | Value::Word(_) | Value::Truth(_) => outcome,
@@ -130,6 +135,10 @@ impl Judge<'_> {
             (Predicate::Host(items), Seen::Text(text)) => url::host(text, items),
             (Predicate::Scheme(schemes), Seen::Text(text)) => url::scheme(text, schemes),
             (Predicate::IpIn(nets), Seen::Text(text)) => url::ip_in(text, nets),
+            (Predicate::SqlAny(sql), Seen::Text(text)) => sql.any(text).map_or(Outcome::Opaque, Outcome::of),
+            (Predicate::SqlOnly(sql), Seen::Text(text)) => {
+                sql.only(text).map_or(Outcome::Opaque, Outcome::of)
+            }
             (_, Seen::Text(_) | Seen::Long(_) | Seen::Number(_) | Seen::Bool(_) | Seen::Other) => {
                 Outcome::Opaque
             }
@@ -218,6 +227,19 @@ fn is_path(predicate: &Predicate) -> bool {
 
 fn is_about_urls(predicate: &Predicate) -> bool {
     matches!(predicate, Predicate::Host(_) | Predicate::Scheme(_) | Predicate::IpIn(_))
+}
+
+fn sql_of(predicate: &Predicate) -> Option<&SqlKinds> {
+    if let Predicate::SqlAny(sql) | Predicate::SqlOnly(sql) = predicate { Some(sql) } else { None }
+}
+
+/// Whether something that a search came across is SQL: much prose begins with a word that is also a statement's.
+fn is_evident(sql: &SqlKinds, seen: &Seen<'_>) -> bool {
+    match seen {
+        Seen::Text(text) => sql.is_evident(text),
+        Seen::Long(_) => true,
+        Seen::Number(_) | Seen::Bool(_) | Seen::Other => false,
+    }
 }
 
 /// UTF-8 length of a string, length of the JSON text of anything else. Bytes.

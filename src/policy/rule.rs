@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, Windows};
+use super::{Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, SqlKinds, Windows};
 use ipnet::IpNet;
 
 /// One revision of a policy.
@@ -266,6 +266,10 @@ pub enum Predicate {
     Scheme(Vec<String>),
     /// `ip_in`: the URL leads to a literal address in one of these networks.
     IpIn(Vec<IpNet>),
+    /// `sql_any`: a statement of one of these kinds is in the text.
+    SqlAny(SqlKinds),
+    /// `sql_only`: the text is statements of these kinds.
+    SqlOnly(SqlKinds),
 }
 
 /// A value in the file.

@@ -85,6 +85,14 @@ impl Predicate {
                 let words = ["has the scheme", "has not the scheme"];
                 Wording::of("scheme", words, schemes.iter().map(|scheme| shown(scheme)).collect())
             }
+            Self::SqlAny(sql) => {
+                let words = ["has a statement that is", "has no statement that is"];
+                Wording::of("sql_any", words, sql.kinds.names().map(str::to_owned).collect())
+            }
+            Self::SqlOnly(sql) => {
+                let words = ["has only statements that are", "has a statement that is none of"];
+                Wording::of("sql_only", words, sql.kinds.names().map(str::to_owned).collect())
+            }
             Self::IpIn(nets) => {
                 let words = ["is an address in", "is no address in"];
                 Wording::of("ip_in", words, nets.iter().map(ToString::to_string).collect())

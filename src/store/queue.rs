@@ -347,7 +347,9 @@ fn lists_apart(records: Vec<Record>) -> (Vec<Listing>, Vec<Record>) {
             lists.push(list);
             None
         }
-        Record::Call(_) | Record::Completion(_) | Record::Gap(_) | Record::Notice(_) => Some(record),
+        Record::Call(_) | Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Trace(_) => {
+            Some(record)
+        }
     });
     let rest = rest.collect();
     (lists, rest)

@@ -121,7 +121,16 @@ fn suits(subject: &Subject, test: &Test, reading: &mut Reading) -> bool {
         W::Eq | W::In => true,
         W::Glob | W::Matches | W::Exists => !fact.is_truth(),
         W::PathUnder | W::PathOutside | W::PathGlob => *fact == Fact::Root,
-        W::Gt | W::Ge | W::Lt | W::Le | W::BytesGt | W::Host | W::Scheme | W::IpIn => false,
+        W::Gt
+        | W::Ge
+        | W::Lt
+        | W::Le
+        | W::BytesGt
+        | W::Host
+        | W::Scheme
+        | W::IpIn
+        | W::SqlAny
+        | W::SqlOnly => false,
     };
     if !suits {
         let message = format!("`{}` does not apply to the fact `{fact}`", word.as_str());

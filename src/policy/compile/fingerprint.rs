@@ -138,7 +138,10 @@ fn conditions(table: &[Condition]) -> Value {
     sorted(table.iter().map(|condition| {
         let tests = condition.tests.iter().map(|test| {
             let values = sorted(test.values.get_ref().iter().map(|value| scalar(value.get_ref())));
-            json!([test.word.get_ref().as_str(), values])
+            match test.dialect {
+                Some(dialect) => json!([test.word.get_ref().as_str(), values, dialect.as_str()]),
+                None => json!([test.word.get_ref().as_str(), values]),
+            }
         });
         let (key, tests) = (condition.key.get_ref(), sorted(tests));
         match &condition.zone {

@@ -23,7 +23,7 @@ use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings, Part, parts};
 pub(crate) use history::Label;
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};
-pub(crate) use values::{did_you_mean, elements, only_strings, string};
+pub(crate) use values::{did_you_mean, elements, list_words, only_strings, string};
 
 /// Keys at the top of the file, for hints.
 pub(crate) const TOP_KEYS: &[&str] = &[
@@ -201,7 +201,7 @@ pub(crate) fn mode_settings(section: &mut Section<'_>, reading: &mut Reading) ->
 
 /// The hint for a key that a later version will know.
 pub(crate) fn later(key: &str) -> Option<String> {
-    const LATER: &[&str] = &["shell_any", "shell_only", "sql_any", "sql_only"];
+    const LATER: &[&str] = &["shell_any", "shell_only"];
     LATER.contains(&key).then(|| format!("`{key}` is not in this version of callgate"))
 }
 

@@ -11,9 +11,9 @@ use toml::de::DeValue;
 
 use super::example::examples;
 use super::history;
-use super::reading::{List, Node, Reading, Section, file_words};
+use super::reading::{List, Node, Reading, Section, Word, file_words};
 use super::values::{list_words, scalars, table, word};
-use crate::policy::{Class, Diagnostic, Effect, Example, Fact, Mode, Rate, Scalar, Severity};
+use crate::policy::{Class, Diagnostic, Dialect, Effect, Example, Fact, Mode, Rate, Scalar, Severity};
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(crate) struct Condition {
 pub(crate) struct Test {
     pub(crate) word: Spanned<PredicateWord>,
     pub(crate) values: List<Scalar>,
+    /// `dialect`, on the predicates that read SQL.
+    pub(crate) dialect: Option<Dialect>,
 }
 
 /// The names of the predicates.
@@ -78,6 +80,8 @@ pub(crate) enum PredicateWord {
     Host,
     Scheme,
     IpIn,
+    SqlAny,
+    SqlOnly,
 }
 
 impl PredicateWord {
@@ -98,6 +102,8 @@ impl PredicateWord {
         ("host", Self::Host),
         ("scheme", Self::Scheme),
         ("ip_in", Self::IpIn),
+        ("sql_any", Self::SqlAny),
+        ("sql_only", Self::SqlOnly),
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -117,7 +123,14 @@ impl PredicateWord {
                 | Self::Host
                 | Self::Scheme
                 | Self::IpIn
+                | Self::SqlAny
+                | Self::SqlOnly
         )
+    }
+
+    /// Whether it reads the value as SQL.
+    pub(crate) fn reads_sql(self) -> bool {
+        matches!(self, Self::SqlAny | Self::SqlOnly)
     }
 }
 
@@ -133,6 +146,13 @@ file_words!(Class {
     "normal" => Class::Normal,
     "high_traffic" => Class::HighTraffic,
 });
+
+impl Word for Dialect {
+    const WORDS: &'static [&'static str] = Dialect::WORDS;
+    fn from_word(word: &str) -> Option<Self> {
+        Dialect::named(word)
+    }
+}
 
 /// Reads one rule; `position` counts from 1.
 pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Reading) -> Rule {
@@ -250,7 +270,7 @@ fn time(key: &Spanned<&str>, node: Node<'_>, reading: &mut Reading) -> Option<Co
         return None;
     };
     let values = scalars(windows, "in", reading)?;
-    let tests = vec![Test { word: Spanned::new(at, PredicateWord::In), values }];
+    let tests = vec![Test { word: Spanned::new(at, PredicateWord::In), values, dialect: None }];
     Some(Condition { key: Spanned::new(key.span(), name.to_owned()), tests, zone })
 }
 
@@ -271,8 +291,22 @@ fn predicates(node: Node<'_>, name: &str, reading: &mut Reading) -> Option<Vec<T
         let hint = format!("predicates: {}", list_words(PredicateWord::ALL.iter().map(|(w, _)| *w)));
         reading.fault_with(node.span(), format!("the condition on `{name}` says nothing"), hint);
     }
+    dialect(&mut section, &mut tests, reading);
     section.finish(reading);
     Some(tests)
+}
+
+/// Hands `dialect` to the predicates that read SQL.
+fn dialect(section: &mut Section<'_>, tests: &mut [Test], reading: &mut Reading) {
+    let span = section.key_span("dialect");
+    let Some(dialect) = section.word::<Dialect>("dialect", reading).map(Spanned::into_inner) else { return };
+    if !PredicateWord::ALL.iter().any(|(key, word)| word.reads_sql() && section.has(key)) {
+        let hint = "it stands beside `sql_any` or `sql_only`";
+        reading.fault_with(span, "`dialect` says how SQL is read, and nothing here reads SQL", hint);
+    }
+    for test in tests.iter_mut().filter(|test| test.word.get_ref().reads_sql()) {
+        test.dialect = Some(dialect);
+    }
 }
 
 fn test(
@@ -288,7 +322,7 @@ fn test(
         return None;
     }
     let values = scalars(node, key, reading)?;
-    Some(Test { word: Spanned::new(span, predicate), values })
+    Some(Test { word: Spanned::new(span, predicate), values, dialect: None })
 }
 
 /// The fault of a key that is neither a pointer nor a fact.

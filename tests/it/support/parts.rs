@@ -140,7 +140,7 @@ pub fn not_run(test: &str, what: &str, why: &str) {
 }
 
 /// Writes past the capture of test output, so that it is seen when all is well, too.
-fn say(line: &str) {
+pub fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
 

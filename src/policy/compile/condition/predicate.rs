@@ -8,8 +8,8 @@ use toml::Spanned;
 use super::super::{fault, names, path, url};
 use crate::policy::regexes::Unfit;
 use crate::policy::schema::units::size_bytes;
-use crate::policy::schema::{List, PredicateWord, Reading, Test, only_strings};
-use crate::policy::{Number, Predicate, Regexes, Scalar};
+use crate::policy::schema::{List, PredicateWord, Reading, Test, did_you_mean, list_words, only_strings};
+use crate::policy::{Kinds, Number, Predicate, Regexes, Scalar, SqlKinds};
 
 /// What a condition looks at, as far as operands depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub(super) fn predicate(test: &Test, compared: Compared, reading: &mut Reading) 
         W::Host => places(test, url::host, reading).map(Predicate::Host),
         W::Scheme => places(test, url::scheme, reading).map(Predicate::Scheme),
         W::IpIn => places(test, url::net, reading).map(Predicate::IpIn),
+        W::SqlAny => sql(test, reading).map(Predicate::SqlAny),
+        W::SqlOnly => sql(test, reading).map(Predicate::SqlOnly),
     }
 }
 
@@ -184,4 +186,29 @@ fn places<T>(
     let texts = texts_of(test, reading)?;
     let places: Vec<_> = texts.get_ref().iter().map(|text| read(text, reading)).collect();
     places.into_iter().collect()
+}
+
+/// The kinds of statement that are named.
+fn sql(test: &Test, reading: &mut Reading) -> Option<SqlKinds> {
+    let words = texts_of(test, reading)?;
+    let mut kinds = Some(Kinds::default());
+    for word in words.get_ref() {
+        let named = Kinds::named(word.get_ref());
+        if named.is_none() {
+            unknown_kind(word, reading);
+        }
+        kinds = kinds.zip(named).map(|(kinds, named)| kinds.and(named));
+    }
+    kinds.map(|kinds| SqlKinds { kinds, dialect: test.dialect })
+}
+
+fn unknown_kind(word: &Spanned<String>, reading: &mut Reading) {
+    let text = word.get_ref().as_str();
+    let lower = text.to_ascii_lowercase();
+    let with =
+        (lower == "with").then(|| "`WITH …` is of the kinds of what is done in and behind it".to_owned());
+    let hint = with
+        .or_else(|| did_you_mean(text, Kinds::words()))
+        .unwrap_or_else(|| format!("kinds: {}", list_words(Kinds::words())));
+    fault(reading, word.span(), format!("`{text}` is not a kind of SQL statement"), &hint);
 }
