@@ -182,7 +182,9 @@ impl Tally {
             | Predicate::BytesGt(_)
             | Predicate::PathUnder(_)
             | Predicate::PathOutside(_)
-            | Predicate::PathGlob(_) => None,
+            | Predicate::PathGlob(_)
+            | Predicate::ShellAny(_)
+            | Predicate::ShellOnly(_) => None,
         };
         let only_exists = tests.iter().all(|test| exists(test).is_some());
         tests.iter().filter_map(exists).all(|held| held) && (only_exists || self.values_hold(polarity))

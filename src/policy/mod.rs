@@ -18,6 +18,7 @@ mod regexes;
 mod rule;
 pub(crate) mod schema;
 mod self_protection;
+mod shell;
 mod stance;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use redact::{Keep, Redacted, Redactor};
 pub use regexes::Regexes;
 pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
+pub use shell::ShellItems;
 pub use stance::Stance;
 pub use verdict::{Acting, By, Effect, FailMode, Match, Mode, Verdict};
 pub use world::World;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes};
+use super::{Effect, Fact, FailMode, Globs, Mode, Protected, Regexes, ShellItems};
 use globset::GlobMatcher;
 
 /// One revision of a policy.
@@ -239,6 +239,10 @@ pub enum Predicate {
     PathOutside(Vec<Base>),
     /// `path_glob`: the normalised path matches one of these; `*` stays within a component, `**` crosses.
     PathGlob(Vec<PathGlob>),
+    /// `shell_any`: something that the shell line runs does what one of these says.
+    ShellAny(ShellItems),
+    /// `shell_only`: the shell line runs something, and these admit all of it.
+    ShellOnly(ShellItems),
 }
 
 /// A value in the file.

@@ -45,7 +45,7 @@ fn a_store_that_the_file_names_is_guarded_with_its_siblings() {
 #[test]
 fn the_shipped_example_has_no_fault_and_says_what_it_shows() {
     let config = config(include_str!("../../mcp.toml.example"));
-    assert_eq!(config.policy.rules.len(), 4);
+    assert_eq!(config.policy.rules.len(), 5);
     assert_eq!(config.settings.identity.root.as_deref(), Some("/home/me/app"));
     assert_eq!(config.policy.rules[2].overrides, [1]);
 }

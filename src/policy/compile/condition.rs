@@ -105,7 +105,7 @@ fn suits(subject: &Subject, test: &Test, reading: &mut Reading) -> bool {
     let suits = match word {
         W::Eq | W::In | W::Glob | W::Matches | W::Exists => true,
         W::PathUnder | W::PathOutside | W::PathGlob => *fact == Fact::Root,
-        W::Gt | W::Ge | W::Lt | W::Le | W::BytesGt => false,
+        W::Gt | W::Ge | W::Lt | W::Le | W::BytesGt | W::ShellAny | W::ShellOnly => false,
     };
     if !suits {
         let message = format!("`{}` does not apply to the fact `{fact}`", word.as_str());

@@ -10,6 +10,7 @@ mod notes;
 mod path;
 mod pointer;
 mod references;
+mod shell;
 
 use std::sync::Arc;
 

@@ -129,8 +129,6 @@ pub(crate) fn later(key: &str) -> Option<String> {
         "host",
         "scheme",
         "ip_in",
-        "shell_any",
-        "shell_only",
         "sql_any",
         "sql_only",
         "rate",

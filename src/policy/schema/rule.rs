@@ -68,6 +68,8 @@ pub(crate) enum PredicateWord {
     PathUnder,
     PathOutside,
     PathGlob,
+    ShellAny,
+    ShellOnly,
 }
 
 impl PredicateWord {
@@ -85,6 +87,8 @@ impl PredicateWord {
         ("path_under", Self::PathUnder),
         ("path_outside", Self::PathOutside),
         ("path_glob", Self::PathGlob),
+        ("shell_any", Self::ShellAny),
+        ("shell_only", Self::ShellOnly),
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -95,7 +99,14 @@ impl PredicateWord {
     pub(crate) fn takes_list(self) -> bool {
         matches!(
             self,
-            Self::In | Self::Glob | Self::Matches | Self::PathUnder | Self::PathOutside | Self::PathGlob
+            Self::In
+                | Self::Glob
+                | Self::Matches
+                | Self::PathUnder
+                | Self::PathOutside
+                | Self::PathGlob
+                | Self::ShellAny
+                | Self::ShellOnly
         )
     }
 }

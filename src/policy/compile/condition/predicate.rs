@@ -5,11 +5,11 @@
 
 use toml::Spanned;
 
-use super::super::{fault, names, path};
+use super::super::{fault, names, path, shell};
 use crate::policy::regexes::Unfit;
 use crate::policy::schema::units::size_bytes;
 use crate::policy::schema::{List, PredicateWord, Reading, Test, only_strings};
-use crate::policy::{Number, Predicate, Regexes, Scalar};
+use crate::policy::{Number, Predicate, Regexes, Scalar, ShellItems};
 
 /// What a condition looks at, as far as operands depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,12 @@ pub(super) fn predicate(test: &Test, compared: Compared, reading: &mut Reading) 
         W::PathUnder => places(test, path::base, reading).map(Predicate::PathUnder),
         W::PathOutside => places(test, path::base, reading).map(Predicate::PathOutside),
         W::PathGlob => places(test, path::path_glob, reading).map(Predicate::PathGlob),
+        W::ShellAny => {
+            places(test, shell::done, reading).map(|items| Predicate::ShellAny(ShellItems::new(items)))
+        }
+        W::ShellOnly => {
+            places(test, shell::admitted, reading).map(|items| Predicate::ShellOnly(ShellItems::new(items)))
+        }
     }
 }
 
