@@ -24,6 +24,7 @@ mod real_parts;
 mod regression;
 mod reload;
 mod secrets;
+mod shell_commands;
 mod support;
 mod tidy;
 mod transparency;

@@ -13,15 +13,24 @@ pub(super) struct HereDoc {
     pub(super) literal: bool,
     /// `<<-`: tabs in front of a line do not count.
     tabs: bool,
-    /// Whether it becomes the standard input.
-    pub(super) is_input: bool,
-    /// Whether what reads it runs it.
-    pub(super) is_script: bool,
+    /// What it is read as.
+    pub(super) reader: Reader,
+}
+
+/// What becomes of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// It is another descriptor.
+    Elsewhere,
+    /// It is the standard input of its command.
+    Input,
+    /// The same, and its command runs it.
+    Script,
 }
 
 impl HereDoc {
     /// Reads what stands behind `<<`.
-    pub(super) fn named(cursor: &mut Cursor<'_>, is_input: bool) -> Lexed<Self> {
+    pub(super) fn named(cursor: &mut Cursor<'_>, reader: Reader) -> Lexed<Self> {
         let tabs = cursor.eat(b'-');
         cursor.skip_blanks();
         let (mut delimiter, mut literal) = (String::new(), false);
@@ -52,7 +61,7 @@ impl HereDoc {
         if cursor.at() == start {
             return Err(Doubt::Syntax);
         }
-        Ok(Self { delimiter, literal, tabs, is_input, is_script: false })
+        Ok(Self { delimiter, literal, tabs, reader })
     }
 
     /// Reads the body, which begins here, and the line that ends it.

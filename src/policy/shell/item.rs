@@ -104,36 +104,26 @@ impl Item {
         if program == Answer::No {
             return Answer::No;
         }
-        let mut answer = program;
-        // Words that only a quoted expansion could be: each of those is one argument.
-        let mut filled = 0;
-        for (at, word) in self.words.iter().enumerate() {
+        let open = command.more || command.arguments.iter().any(|word| word.unknown() == Unknown::Any);
+        let (mut answer, mut filled) = (program, 0);
+        for word in &self.words {
             let of_argument = |argument: &Word| word.is(argument, self.is_rm());
-            let found = command
-                .arguments
-                .iter()
-                .map(of_argument)
-                .max()
-                .unwrap_or(Answer::No)
-                .max(word.across(command));
-            if found == Answer::Yes {
-                continue;
+            let found = command.arguments.iter().map(of_argument).max().unwrap_or(Answer::No);
+            let found = found.max(word.across(command));
+            answer = answer.min(found.max(Answer::Maybe));
+            if found == Answer::No {
+                if self.is_another_subcommand(command) {
+                    return Answer::No;
+                }
+                if !open {
+                    if !command.arguments.iter().any(|argument| word.could_be(argument)) {
+                        return Answer::No;
+                    }
+                    filled += 1;
+                }
             }
-            answer = Answer::Maybe;
-            if at == 0 && found == Answer::No && self.is_another_subcommand(command) {
-                return Answer::No;
-            }
-            let open = command.more || command.arguments.iter().any(|word| word.unknown() == Unknown::Any);
-            if found == Answer::Maybe || open && !self.is_another_subcommand(command) {
-                continue;
-            }
-            if !command.arguments.iter().any(|argument| word.could_be(argument))
-                || self.is_another_subcommand(command)
-            {
-                return Answer::No;
-            }
-            filled += 1;
         }
+        // Where nothing is split, each unknown argument is one word only.
         let gaps = command.arguments.iter().filter(|word| word.unknown() == Unknown::Part).count();
         if filled > gaps { Answer::No } else { answer }
     }

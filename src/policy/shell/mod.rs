@@ -66,8 +66,7 @@ fn read_line(text: &str, listener: &mut dyn Listener) {
     if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         listener.doubt(Doubt::Syntax);
     }
-    // A script never fails: what it could not read it has told.
-    let _ = Shell::new(listener).script(text);
+    Shell::new(listener).script(text);
 }
 
 /// Reads a command that comes as a list of its words.

@@ -31,16 +31,14 @@ impl Shell<'_, '_> {
         let start = cursor.at();
         while let Some(byte) = cursor.peek() {
             match byte {
-                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' => break,
                 b'(' if word.ends_with_equals() => self.array(cursor, &mut word)?,
-                b'(' => break,
                 b'<' | b'>' if cursor.second() == Some(b'(') => {
                     cursor.bump();
                     cursor.bump();
                     self.substitution(cursor)?;
                     word.gap(Unknown::Part);
                 }
-                b'<' | b'>' => break,
+                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' => break,
                 b'\'' => single(cursor, &mut word)?,
                 b'"' => self.double(cursor, &mut word)?,
                 b'`' => self.backticks(cursor, &mut word, Within::Nothing)?,
@@ -50,11 +48,11 @@ impl Shell<'_, '_> {
                     word.quote();
                     word.push(cursor.raw_char().ok_or(Doubt::Syntax)?.encode_utf8(&mut [0; 4]));
                 }
-                b'*' | b'?' | b'[' | b'{' | b',' | b'.' | b'=' => {
+                b'*' | b'?' | b'[' | b']' | b'{' | b',' | b'.' | b'=' => {
                     cursor.bump();
                     word.push_special(byte.into());
                 }
-                _ => word.push(cursor.raw_until(|byte| b" \t\n;&|()<>'\"`$\\*?[{,.=".contains(&byte))),
+                _ => word.push(cursor.raw_until(|byte| b" \t\n;&|()<>'\"`$\\*?[]{,.=".contains(&byte))),
             }
         }
         Ok((cursor.at() > start).then_some(word))
@@ -104,9 +102,9 @@ impl Shell<'_, '_> {
             b'(' => {
                 cursor.bump();
                 if cursor.eat(b'(') {
-                    self.arithmetic(cursor)?
+                    self.arithmetic(cursor)?;
                 } else {
-                    self.substitution(cursor)?
+                    self.substitution(cursor)?;
                 }
                 word.gap(within.unknown());
             }
@@ -229,7 +227,8 @@ impl Shell<'_, '_> {
             }
         }
         word.gap(within.unknown());
-        self.script(&inside)
+        self.script(&inside);
+        Ok(())
     }
 
     /// Reads the values of an array from its parenthesis on.

@@ -4,7 +4,7 @@
 //! descriptors and `/dev/null` are not.
 
 use super::cursor::Cursor;
-use super::heredoc::HereDoc;
+use super::heredoc::{HereDoc, Reader};
 use super::script::{Shell, Simple};
 use super::word::Word;
 use super::{Doubt, Lexed};
@@ -23,7 +23,8 @@ impl Shell<'_, '_> {
         cursor.bump();
         if reads && cursor.eat(b'<') {
             if !cursor.eat(b'<') {
-                self.heredocs.push(HereDoc::named(cursor, to_input)?);
+                let reader = if to_input { Reader::Input } else { Reader::Elsewhere };
+                self.heredocs.push(HereDoc::named(cursor, reader)?);
                 return Ok(());
             }
             let text = self.target(cursor)?;

@@ -50,10 +50,11 @@ impl Shell<'_, '_> {
         let name = program.program().ok_or(Doubt::Hidden)?.to_ascii_lowercase();
         self.listener.command(&Command { program, arguments, more: more == More::Yes });
         let name = name.strip_suffix(".exe").unwrap_or(&name);
-        match wrappers::kind(name) {
-            Kind::Plain => Ok(Input::Data),
-            kind => self.deeper(|shell| shell.delegated(kind, name, arguments, more)),
+        let kind = wrappers::kind(name);
+        if matches!(kind, Kind::Plain) {
+            return Ok(Input::Data);
         }
+        self.deeper(|shell| shell.delegated(kind, name, arguments, more))
     }
 
     fn delegated(&mut self, kind: Kind, name: &str, arguments: &[Word], more: More) -> Lexed<Input> {
@@ -76,8 +77,14 @@ impl Shell<'_, '_> {
                 let looks = first.is_some_and(|word| matches!(word.text(), "-v" | "-V" | "-pv" | "-pV"));
                 if looks { Ok(Input::Data) } else { self.wrapped(spec, arguments, more) }
             }
-            Kind::Trap => self.trap(arguments),
-            Kind::Alias => self.aliases(arguments),
+            Kind::Trap => {
+                self.trap(arguments);
+                Ok(Input::Data)
+            }
+            Kind::Alias => {
+                self.aliases(arguments);
+                Ok(Input::Data)
+            }
             Kind::Declaration => {
                 arguments
                     .iter()
@@ -85,11 +92,14 @@ impl Shell<'_, '_> {
                     .for_each(|(name, value)| self.assigned(name, value));
                 Ok(Input::Data)
             }
-            Kind::Find => self.find(name, arguments),
+            Kind::Find => {
+                self.find(name, arguments);
+                Ok(Input::Data)
+            }
             Kind::Xargs(spec) => {
                 let behind = self.behind_options(spec, arguments)?;
                 let mark = replaced(arguments);
-                let marked: Vec<Word> = behind.rest.iter().map(|word| word.with_gaps_for(&mark)).collect();
+                let marked: Vec<Word> = behind.rest.iter().map(|word| word.filled(&mark, "")).collect();
                 self.run_with(&marked, More::Yes)
             }
             Kind::Parallel(spec) => self.parallel(spec, arguments),
@@ -122,7 +132,7 @@ impl Shell<'_, '_> {
                     script.push(" ");
                     script.gap(Unknown::Any);
                 }
-                self.fed(&script)?;
+                self.fed(&script);
                 Ok(Input::Data)
             }
         }
@@ -147,7 +157,7 @@ impl Shell<'_, '_> {
                 }
                 Some("-") if options && operands == 0 => behind.rest = after,
                 Some(text) if options && text.starts_with("--") => {
-                    self.long_option(spec, text, &mut behind)?
+                    self.long_option(spec, text, &mut behind)?;
                 }
                 Some(text) if options && text.len() > 1 && text.starts_with('-') => {
                     self.short_options(spec, text, &mut behind)?;
@@ -204,13 +214,12 @@ impl Shell<'_, '_> {
         attached: Option<String>,
         behind: &mut Behind<'_>,
     ) -> Lexed<()> {
-        let value = match attached {
-            Some(value) => Word::plain(value),
-            None => {
-                let Some((value, after)) = behind.rest.split_first() else { return Ok(()) };
-                behind.rest = after;
-                value.clone()
-            }
+        let value = if let Some(value) = attached {
+            Word::plain(value)
+        } else {
+            let Some((value, after)) = behind.rest.split_first() else { return Ok(()) };
+            behind.rest = after;
+            value.clone()
         };
         if value.unknown() == Unknown::Any {
             // It may be more than the value.
@@ -218,30 +227,28 @@ impl Shell<'_, '_> {
         }
         if has(spec.scripts, name) {
             behind.script = true;
-            self.fed(&value)?;
+            self.fed(&value);
         }
         Ok(())
     }
 
     /// What stands between `-exec` and `;` or `+`.
-    fn find(&mut self, name: &str, arguments: &[Word]) -> Lexed<Input> {
-        let options: &[&str] = match name {
-            "fd" | "fdfind" => &["-x", "-X", "--exec", "--exec-batch"],
-            _ => &["-exec", "-execdir", "-ok", "-okdir"],
-        };
+    fn find(&mut self, name: &str, arguments: &[Word]) {
+        const FIND: &[&str] = &["-exec", "-execdir", "-ok", "-okdir"];
+        const FD: &[&str] = &["-x", "-X", "--exec", "--exec-batch"];
+        let is_fd = matches!(name, "fd" | "fdfind");
+        let options = if is_fd { FD } else { FIND };
+        let start = if is_fd { "" } else { start_of_search(arguments) };
         let mut rest = arguments;
         while let Some(at) = rest.iter().position(|word| options.contains(&word.text())) {
             let from = rest.get(at + 1..).unwrap_or_default();
             let ends = |word: &Word| matches!(word.text(), ";" | "+");
             let length = from.iter().position(ends).unwrap_or(from.len());
-            let words: Vec<Word> = from.iter().take(length).map(|word| word.with_gaps_for("{}")).collect();
-            let more =
-                if from.get(length).is_some_and(|word| word.text() == ";") { More::No } else { More::Yes };
+            let words: Vec<Word> = from.iter().take(length).map(|word| word.filled("{}", start)).collect();
             // What it runs has no input of its own.
-            let _ = self.run_with(&words, more).map_err(|doubt| self.listener.doubt(doubt));
+            let _ = self.run_with(&words, More::No).map_err(|doubt| self.listener.doubt(doubt));
             rest = from.get(length..).unwrap_or_default();
         }
-        Ok(Input::Data)
     }
 
     fn parallel(&mut self, spec: &Spec, arguments: &[Word]) -> Lexed<Input> {
@@ -250,14 +257,14 @@ impl Shell<'_, '_> {
         let (before, after) = arguments.split_at(at);
         let behind = self.behind_options(spec, before)?;
         if !behind.rest.is_empty() {
-            let marked: Vec<Word> = behind.rest.iter().map(|word| word.with_gaps_for("{}")).collect();
+            let marked: Vec<Word> = behind.rest.iter().map(|word| word.filled("{}", "")).collect();
             return self.rest(Rest::Script, &marked, More::Yes);
         }
         if after.is_empty() {
             return Err(Doubt::Hidden);
         }
         for script in after.iter().skip(1) {
-            self.fed(script)?;
+            self.fed(script);
         }
         Ok(Input::Data)
     }
@@ -320,6 +327,18 @@ pub(super) fn is_plain_file(word: &Word) -> bool {
 fn brings_a_command(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("proxycommand") || text.contains("localcommand") || text.contains("knownhostscommand")
+}
+
+/// What every path that `find` finds begins with, where it starts in one place.
+fn start_of_search(arguments: &[Word]) -> &str {
+    let is_place = |word: &&Word| !word.text().starts_with(['-', '(', '!']);
+    let options = arguments.iter().take_while(|word| matches!(word.text(), "-H" | "-L" | "-P")).count();
+    let mut places = arguments.iter().skip(options).take_while(is_place);
+    match (places.next(), places.next()) {
+        (None, _) => ".",
+        (Some(place), None) => place.known().unwrap_or_default().trim_end_matches('/'),
+        (Some(_), Some(_)) => "",
+    }
 }
 
 /// What xargs puts its input in place of.

@@ -7,7 +7,7 @@
 use std::mem;
 
 use super::cursor::Cursor;
-use super::heredoc::HereDoc;
+use super::heredoc::{HereDoc, Reader};
 use super::redirect::is_descriptor;
 use super::run::{Input, is_plain_file};
 use super::word::Word;
@@ -67,7 +67,7 @@ impl<'l, 'f> Shell<'l, 'f> {
     }
 
     /// Reads a whole script. What it cannot read is doubt, and no matter to the one that it stands in.
-    pub(super) fn script(&mut self, text: &str) -> Lexed<()> {
+    pub(super) fn script(&mut self, text: &str) {
         let heredocs = mem::take(&mut self.heredocs);
         let outer = mem::replace(&mut self.outer_heredocs, false);
         let read = self.deeper(|shell| shell.commands(&mut Cursor::new(text), End::Text));
@@ -76,7 +76,6 @@ impl<'l, 'f> Shell<'l, 'f> {
         }
         self.heredocs = heredocs;
         self.outer_heredocs = outer;
-        Ok(())
     }
 
     /// Reads the commands of a substitution, up to and with its closing parenthesis.
@@ -154,18 +153,19 @@ impl<'l, 'f> Shell<'l, 'f> {
     /// What is in a body. Its end is known, so that a fault in it is no matter to what follows.
     fn body(&mut self, heredoc: &HereDoc, body: &str) {
         let word = if heredoc.literal { Ok(Word::plain(body)) } else { self.expanded(body) };
-        let fed = word.and_then(|word| if heredoc.is_script { self.fed(&word) } else { Ok(()) });
-        if let Err(doubt) = fed {
-            self.listener.doubt(doubt);
+        match word {
+            Ok(word) if heredoc.reader == Reader::Script => self.fed(&word),
+            Ok(_) => {}
+            Err(doubt) => self.listener.doubt(doubt),
         }
     }
 
     /// A text that something runs as a script.
-    pub(super) fn fed(&mut self, text: &Word) -> Lexed<()> {
+    pub(super) fn fed(&mut self, text: &Word) {
         if text.known().is_none() {
             self.listener.doubt(Doubt::Hidden);
         }
-        self.script(text.text())
+        self.script(text.text());
     }
 
     fn simple(&mut self, cursor: &mut Cursor<'_>, open: &mut Vec<Open>) -> Lexed<()> {
@@ -298,13 +298,16 @@ impl<'l, 'f> Shell<'l, 'f> {
             return;
         }
         let mut known = simple.input.as_ref().is_some_and(is_plain_file) || !simple.strings.is_empty();
-        for heredoc in self.heredocs.iter_mut().skip(first_heredoc).filter(|heredoc| heredoc.is_input) {
-            heredoc.is_script = input == Input::Script;
+        for heredoc in
+            self.heredocs.iter_mut().skip(first_heredoc).filter(|heredoc| heredoc.reader == Reader::Input)
+        {
             known = true;
+            if input == Input::Script {
+                heredoc.reader = Reader::Script;
+            }
         }
         for text in simple.strings.iter().filter(|_| input == Input::Script) {
-            // A script that cannot be read has told its doubt.
-            let _ = self.fed(text);
+            self.fed(text);
         }
         if !known {
             self.listener.doubt(Doubt::Hidden);

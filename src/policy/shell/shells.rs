@@ -38,7 +38,10 @@ impl Shell<'_, '_> {
             }
         }
         match rest.first() {
-            Some(text) if script => self.fed(text).map(|()| Input::Data),
+            Some(text) if script => {
+                self.fed(text);
+                Ok(Input::Data)
+            }
             _ if input && !script => Ok(Input::Script),
             None if more == More::Yes => Err(Doubt::Hidden),
             None => Ok(if script { Input::Data } else { Input::Script }),
@@ -63,24 +66,22 @@ impl Shell<'_, '_> {
         self.rest(Rest::Script, arguments.get(at + 1..).unwrap_or_default(), More::No)
     }
 
-    pub(super) fn trap(&mut self, arguments: &[Word]) -> Lexed<Input> {
+    pub(super) fn trap(&mut self, arguments: &[Word]) {
         let mut words = arguments.iter().skip_while(|word| word.text() == "--");
         match words.next() {
-            Some(word) if !matches!(word.text(), "-" | "-l" | "-p") => self.fed(word)?,
+            Some(word) if !matches!(word.text(), "-" | "-l" | "-p") => self.fed(word),
             Some(_) | None => {}
         }
-        Ok(Input::Data)
     }
 
-    pub(super) fn aliases(&mut self, arguments: &[Word]) -> Lexed<Input> {
+    pub(super) fn aliases(&mut self, arguments: &[Word]) {
         for word in arguments {
             if word.known().is_none() {
                 self.listener.doubt(Doubt::Hidden);
             }
             if let Some((_, script)) = word.text().split_once('=') {
-                self.script(script)?;
+                self.script(script);
             }
         }
-        Ok(Input::Data)
     }
 }

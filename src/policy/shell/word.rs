@@ -28,6 +28,8 @@ pub(super) struct Word {
     /// Start of the known end, where something is unknown.
     tail: usize,
     quoted: bool,
+    /// Whether a bracket is open that may begin a class of characters.
+    class: bool,
     pattern: bool,
     braces: Braces,
     equals: Option<usize>,
@@ -110,6 +112,7 @@ impl Word {
             equals: None,
             // A value is one word, whatever it holds.
             unknown: self.unknown().min(Unknown::Part),
+            class: false,
             pattern: false,
             braces: Braces::None,
         };
@@ -137,7 +140,9 @@ impl Word {
     /// Adds one unquoted character that may mean something.
     pub(super) fn push_special(&mut self, special: char) {
         match special {
-            '*' | '?' | '[' => self.pattern = true,
+            '*' | '?' => self.pattern = true,
+            '[' => self.class = true,
+            ']' => self.pattern |= self.class,
             '{' if self.braces == Braces::None => self.braces = Braces::Open,
             ',' if self.braces == Braces::Open => self.braces = Braces::Several,
             '.' if self.braces == Braces::Open && self.text.ends_with('.') => self.braces = Braces::Several,
@@ -169,17 +174,21 @@ impl Word {
         self.quoted = true;
     }
 
-    /// This word with each `mark` in it unknown: what `find` and `xargs` put in.
-    pub(super) fn with_gaps_for(&self, mark: &str) -> Self {
+    /// This word with something unknown that begins with `start` in place of each `mark`: what `find` and `xargs`
+    /// put in.
+    pub(super) fn filled(&self, mark: &str, start: &str) -> Self {
         if mark.is_empty() || !self.text.contains(mark) {
             return self.clone();
         }
-        let mut word = Self { unknown: self.unknown, quoted: true, ..Self::default() };
-        word.unknown = word.unknown.max(Unknown::Part);
-        word.text = self.text.replace(mark, GAP);
-        word.head = word.text.find(GAP).unwrap_or(0);
-        word.tail = word.text.rfind(GAP).map_or(0, |at| at + GAP.len());
-        word
+        let text = self.text.replace(mark, &format!("{start}{GAP}"));
+        Self {
+            unknown: self.unknown.max(Unknown::Part),
+            head: text.find(GAP).unwrap_or(0),
+            tail: text.rfind(GAP).map_or(0, |at| at + GAP.len()),
+            text,
+            quoted: true,
+            ..Self::default()
+        }
     }
 
     /// Several words with spaces between, as programs put a script together.

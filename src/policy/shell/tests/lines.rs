@@ -158,11 +158,18 @@ fn a_program_is_found_behind_every_wrapper() {
         "find . -exec rm -r {} \\;",
         "find . -exec ls {} + -exec rm -r {} +",
         "find . -execdir rm -r {} ';'",
+        "find -name x -exec sudo rm -r {} \\;",
         "fd -x rm -r",
         "parallel rm -r ::: a b",
         "parallel ::: 'rm -r a' ls",
         "watch -n 1 rm -r x",
         "watch 'ls; rm -r x'",
+    ]);
+}
+
+#[test]
+fn a_program_is_found_behind_every_other_wrapper() {
+    runs(&[
         "setsid rm -r x",
         "stdbuf -oL rm -r x",
         "ionice -c 3 rm -r x",
@@ -267,8 +274,12 @@ fn what_only_mentions_a_program_does_not_run_it() {
         "docker ps rm -r x",
         "bash --version",
         "((i++))",
+        "if [ -d x ]; then ls x; else mkdir x; fi",
+        "[[ -n $X ]] && [ \"$X\" = y ] || echo [a] a[1]",
         "echo $((1 + 2)) \"$HOME\" ${A:-x} $'a\\n'",
         "echo {a,b} *.txt ~ %1",
+        "find . -exec rm {} +",
+        "find /tmp -exec rm -f {} \\; -print",
         "git commit -m \"$(cat <<'EOF'\nit's rm -r x\nEOF\n)\"",
     ]);
 }
@@ -307,6 +318,12 @@ fn what_cannot_be_read_is_in_doubt() {
         "ls | xargs -I{} {} -r",
         "ls | xargs sudo",
         "ls | parallel",
+    ]);
+}
+
+#[test]
+fn what_shells_may_read_in_two_ways_is_in_doubt() {
+    in_doubt(&[
         "echo 'x",
         "echo \"x",
         "echo `x",
@@ -337,6 +354,10 @@ fn what_cannot_be_read_is_in_doubt() {
         "alias x=\"$X\"",
         "pwsh -EncodedCommand abc",
     ]);
+}
+
+#[test]
+fn prose_is_told_from_what_hides() {
     assert_eq!(told_any(&["rm"], "echo don't"), Told::Doubtful(Doubt::Syntax));
     assert_eq!(told_any(&["rm"], "$X"), Told::Doubtful(Doubt::Hidden));
     assert_eq!(told_any(&["rm"], "rm x\necho don't"), Told::Satisfied);

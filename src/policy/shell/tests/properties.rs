@@ -149,7 +149,7 @@ proptest! {
     fn words_are_taken_as_they_are(words in proptest::collection::vec(any::<String>(), 1..4)) {
         let mut given = vec!["echo".to_owned()];
         given.extend(words);
-        let told = only_of(&["echo"]).only(&Given::Words(given.iter().map(|word| word.into()).collect()));
+        let told = only_of(&["echo"]).only(&Given::Words(given.iter().map(Into::into).collect()));
         prop_assert_eq!(told, Told::Satisfied);
     }
 }
