@@ -234,22 +234,24 @@ impl Shell<'_, '_> {
     /// Reads the values of an array from its parenthesis on.
     fn array(&mut self, cursor: &mut Cursor<'_>, word: &mut Word) -> Lexed<()> {
         cursor.bump();
-        loop {
-            match cursor.peek().ok_or(Doubt::Syntax)? {
-                b' ' | b'\t' | b'\n' => cursor.bump(),
-                b')' => {
-                    cursor.bump();
-                    word.gap(Unknown::Part);
-                    return Ok(());
-                }
-                b'#' => {
-                    cursor.raw_until(|byte| byte == b'\n');
-                }
-                _ => {
-                    self.word(cursor)?.ok_or(Doubt::Syntax)?;
+        word.gap(Unknown::Part);
+        self.deeper(|shell| {
+            loop {
+                match cursor.peek().ok_or(Doubt::Syntax)? {
+                    b' ' | b'\t' | b'\n' => cursor.bump(),
+                    b')' => {
+                        cursor.bump();
+                        return Ok(());
+                    }
+                    b'#' => {
+                        cursor.raw_until(|byte| byte == b'\n');
+                    }
+                    _ => {
+                        shell.word(cursor)?.ok_or(Doubt::Syntax)?;
+                    }
                 }
             }
-        }
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::word::Word;
 use super::{Command, Doubt, Lexed, Listener};
 
 /// How deep substitutions, scripts and wrappers may stand in each other: it bounds the work at this many passes.
-const MAX_DEPTH: u8 = 32;
+const MAX_DEPTH: u8 = 16;
 
 /// Reads scripts and tells what it finds.
 pub(super) struct Shell<'l, 'f> {

@@ -161,6 +161,8 @@ fn depth_has_a_bound_and_what_is_below_it_is_in_doubt() {
         let deep = any_of(&["no-such-program"]).any(&Given::Line(&line(1000)));
         assert!(deep == Told::Doubtful(Doubt::Hidden) || open == "sudo ", "{open} {deep:?}");
     }
+    let arrays = format!("{}x{}", "A=(".repeat(100_000), ")".repeat(100_000));
+    assert_eq!(told_any(&["no-such-program"], &arrays), Told::Doubtful(Doubt::Hidden));
     let wrapped = format!("{}rm -r x", "sudo ".repeat(1000));
     assert_eq!(told_any(&["rm -r"], &wrapped), Told::Doubtful(Doubt::Hidden));
     let blocks = format!("{}rm -r x{}", "(".repeat(100_000), ")".repeat(100_000));
