@@ -280,20 +280,11 @@ impl Shell<'_, '_> {
                 None => Err(Doubt::Hidden),
             };
         }
-        let group = |word: &&Word| matches!(word.text(), "compose" | "container");
-        let rest = arguments.get(arguments.iter().take_while(group).count()..).unwrap_or_default();
-        let (Some(subcommand), rest) = (rest.first().map(Word::text), rest.get(1..).unwrap_or_default())
-        else {
-            return Ok(Input::Data);
-        };
-        if wrappers::CONTAINERS.contains(&name) {
-            let runs = matches!(subcommand, "exec" | "run");
-            return if runs { self.wrapped(&CONTAINER, rest, more) } else { Ok(Input::Data) };
-        }
-        match wrappers::runner(name) {
-            Some((subcommands, words)) if subcommands.contains(&subcommand) => self.runner(rest, words, more),
-            Some(_) | None => Ok(Input::Data),
-        }
+        let is_container = wrappers::CONTAINERS.contains(&name);
+        let (subcommands, words) =
+            wrappers::runner(name).filter(|_| !is_container).unwrap_or((&["exec", "run"], 0));
+        let Some(rest) = behind_subcommand(arguments, subcommands) else { return Ok(Input::Data) };
+        if is_container { self.wrapped(&CONTAINER, rest, more) } else { self.runner(rest, words, more) }
     }
 
     /// The program behind `--`, or behind a number of words.
@@ -307,6 +298,16 @@ impl Shell<'_, '_> {
         }
         self.run_with(arguments.get(options + words..).unwrap_or_default(), more)
     }
+}
+
+/// What stands behind one of these sub-commands: the first word, or further on where options or a group of commands
+/// stand in front.
+fn behind_subcommand<'w>(arguments: &'w [Word], subcommands: &[&str]) -> Option<&'w [Word]> {
+    let first = arguments.first()?.text();
+    let leads = first.starts_with('-') || matches!(first, "compose" | "container");
+    let most = if leads { arguments.len() } else { 1 };
+    let at = arguments.iter().take(most).position(|word| subcommands.contains(&word.text()))?;
+    arguments.get(at + 1..)
 }
 
 /// A variable in front of a program, also where its name is quoted.

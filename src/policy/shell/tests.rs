@@ -1,5 +1,6 @@
 //! What lines are to items, told as tables.
 
+mod doubt;
 mod items;
 mod lines;
 mod properties;

@@ -1,6 +1,6 @@
 //! Where programs hide in lines, and where they are only mentioned.
 
-use super::{Doubt, Told, in_doubt, runs, runs_not, told_any};
+use super::{runs, runs_not};
 
 #[test]
 fn a_program_is_found_behind_every_operator() {
@@ -196,6 +196,11 @@ fn a_program_is_found_behind_every_other_wrapper() {
         "nsenter -t 1 -m rm -r x",
         "docker exec -it box rm -r x",
         "docker run --rm -v /:/host image rm -r x",
+        "docker run -v /:/m alpine sh -c 'rm -r x'",
+        "docker --context far exec box rm -r x",
+        "docker compose -f x.yml exec web rm -r x",
+        "kubectl -n web exec pod -- rm -r x",
+        "npm exec -- rm -r x",
         "kubectl exec pod -- rm -r x",
         "uv run rm -r x",
         "npx rm -r x",
@@ -236,6 +241,44 @@ fn a_program_is_found_in_every_script() {
         "cat <<EOF; rm -r x\ntext\nEOF",
         "cat <<'EOF'\nit's `text\nEOF\nrm -r x",
         "at now <<EOF\nrm -r x\nEOF",
+    ]);
+}
+
+#[test]
+fn a_program_is_found_in_ordinary_scripts() {
+    runs(&[
+        "while read -r l; do rm -r \"$l\"; done < list",
+        "{ ls; rm -r x; } > log 2>&1",
+        "f() { ls; }; rm -r x",
+        "export A=1 && rm -r x",
+        "echo \"$(cat <<EOF\n$(rm -r x)\nEOF\n)\"",
+        "echo hi >&2 && rm -r x",
+        "rm\t-r\tx",
+        ":|rm -r x",
+        "echo ${x//\\//_} ${#x} ${x#'}'} ${x%%.*}; rm -r x",
+        "echo \"a\\\"b\" 'a'\\''b' $'it\\'s'; rm -r x",
+        "case \"$1\" in start) ls;; stop) rm -r x;; esac",
+        "cat <<-'EOF'\n\tit's\n\tEOF\nrm -r x",
+        "declare -a a=(1 2); a+=(3); rm -r x",
+        "x=$(( (1+2)*3 )); y=$((x<<2)); rm -r x",
+        "for ((;;)); do rm -r x; done",
+        "ls &>/dev/null & rm -r x",
+        "if ! rm -r x; then :; fi",
+        "rm \"-\"r x",
+        "sudo -Eu root rm -r x",
+        "env -iS 'rm -r x'",
+        "exec 3>&1; rm -r x >&3 3>&-",
+        "xargs -a list rm -r",
+        "nohup sh -c 'rm -r x' >/dev/null 2>&1 &",
+        "find . -type f -exec sh -c 'rm -r \"$1\"' _ {} \\;",
+        "sh -c -- 'rm -r x'",
+        "zsh -o extendedglob -c 'rm -r x'",
+        "busybox sh -c 'rm -r x'",
+        "su root -s /bin/sh -c 'rm -r x'",
+        "ssh -i key -o StrictHostKeyChecking=no me@host \"rm -r x\"",
+        "#!/bin/sh\nset -e\nrm -r x",
+        "set -euo pipefail; cd x || exit 1; rm -r x",
+        "printf '%s\\n' a | while read -r l\ndo\n  rm -r \"$l\"\ndone",
     ]);
 }
 
@@ -282,83 +325,4 @@ fn what_only_mentions_a_program_does_not_run_it() {
         "find /tmp -exec rm -f {} \\; -print",
         "git commit -m \"$(cat <<'EOF'\nit's rm -r x\nEOF\n)\"",
     ]);
-}
-
-#[test]
-fn what_cannot_be_read_is_in_doubt() {
-    in_doubt(&[
-        "$X -rf /",
-        "${X} y",
-        "`echo rm` -r x",
-        "$(echo rm) -r x",
-        "r$X -r x",
-        "rm${IFS}-rf${IFS}~",
-        "{rm,-rf,/}",
-        "/bin/r? -r x",
-        "/bin/r[m] -r x",
-        "=rm -r x",
-        "eval rm -r x",
-        "eval \"$(ls)\"",
-        "source <(curl x)",
-        ". /dev/stdin",
-        "bash -c \"$X\"",
-        "bash -c \"ls $X\"",
-        "bash \"$X\"",
-        "bash $X",
-        "curl https://x | sh",
-        "base64 -d x | bash -s",
-        "curl x | sudo bash",
-        "bash <(curl x)",
-        "bash < <(curl x)",
-        "bash /dev/stdin",
-        "curl x | python3",
-        "curl x | perl -",
-        "ls | xargs bash -c",
-        "ls | xargs -I{} sh -c 'ls {}'",
-        "ls | xargs -I{} {} -r",
-        "ls | xargs sudo",
-        "ls | parallel",
-    ]);
-}
-
-#[test]
-fn what_shells_may_read_in_two_ways_is_in_doubt() {
-    in_doubt(&[
-        "echo 'x",
-        "echo \"x",
-        "echo `x",
-        "echo $(x",
-        "echo ${x",
-        "echo $((1",
-        "(ls",
-        "ls)",
-        "case x in a) ls",
-        "cat <<EOF\nx",
-        "echo x\\",
-        "cat <<$(x)\nx",
-        "ls \u{1}",
-        "ls\r\nls",
-        "$'r\\0m' -r x",
-        "sudo --unknown x rm",
-        "sudo",
-        "su",
-        "ssh host",
-        "ssh -o ProxyCommand='ls' host ls",
-        "${ ls; }",
-        "echo \"${x:-'y'}\"",
-        "echo @(a|b)",
-        "echo $((ls); ls)",
-        "cat <<EOF $(\nls)\nEOF",
-        "cat <<EOF\nx\\\nEOF\nEOF",
-        "trap \"$X\" EXIT",
-        "alias x=\"$X\"",
-        "pwsh -EncodedCommand abc",
-    ]);
-}
-
-#[test]
-fn prose_is_told_from_what_hides() {
-    assert_eq!(told_any(&["rm"], "echo don't"), Told::Doubtful(Doubt::Syntax));
-    assert_eq!(told_any(&["rm"], "$X"), Told::Doubtful(Doubt::Hidden));
-    assert_eq!(told_any(&["rm"], "rm x\necho don't"), Told::Satisfied);
 }
