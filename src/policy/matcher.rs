@@ -253,7 +253,9 @@ impl Tally {
             | Predicate::Scheme(_)
             | Predicate::IpIn(_)
             | Predicate::SqlAny(_)
-            | Predicate::SqlOnly(_) => None,
+            | Predicate::SqlOnly(_)
+            | Predicate::ShellAny(_)
+            | Predicate::ShellOnly(_) => None,
         };
         let only_exists = tests.iter().all(|test| exists(test).is_some());
         tests.iter().filter_map(exists).all(|held| held) && (only_exists || self.values_hold(polarity))

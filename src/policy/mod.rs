@@ -28,6 +28,7 @@ mod rule;
 pub(crate) mod schema;
 mod self_protection;
 mod shape;
+mod shell;
 mod sql;
 mod stance;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use regexes::Regexes;
 pub use rule::*;
 pub use schema::units::{duration_ms, size_bytes};
 pub use shape::{Leads, Shape};
+pub use shell::ShellItems;
 pub use sql::{Dialect, Kinds, SqlKinds};
 pub use stance::Stance;
 pub use time::{Days, Window, Windows, unix_ms};

@@ -10,6 +10,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::matcher::{Polarity, Scene};
 use super::paths::{Places, Standing, guess};
+use super::shell::{Doubt, Given, Told};
 use super::{Base, Number, PathGlob, Predicate, Scalar, SqlKinds, url};
 use crate::wire::{Json, JsonKind};
 
@@ -63,6 +64,16 @@ enum Seen<'v> {
 impl Outcome {
     pub(super) fn of(satisfied: bool) -> Self {
         if satisfied { Self::Satisfied } else { Self::Not }
+    }
+}
+
+impl From<Told> for Outcome {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Satisfied => Self::Satisfied,
+            Told::Not => Self::Not,
+            Told::Doubtful(_) => Self::Opaque,
+        }
     }
 }
 
@@ -132,6 +143,9 @@ impl Judge<'_> {
             (Predicate::PathUnder(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Inside),
             (Predicate::PathOutside(bases), Seen::Text(text)) => self.stands(text, bases, Standing::Outside),
             (Predicate::PathGlob(globs), Seen::Text(text)) => self.path_glob(text, globs),
+            (Predicate::ShellAny(_) | Predicate::ShellOnly(_), _) => {
+                self.shell(predicate, value, seen).into()
+            }
             (Predicate::Host(items), Seen::Text(text)) => url::host(text, items),
             (Predicate::Scheme(schemes), Seen::Text(text)) => url::scheme(text, schemes),
             (Predicate::IpIn(nets), Seen::Text(text)) => url::ip_in(text, nets),
@@ -150,6 +164,11 @@ impl Judge<'_> {
         let other = match (seen, value) {
             (Seen::Long(_), _) => return Outcome::Opaque,
             (Seen::Text(text), _) if is_path(predicate) => return self.guessed(predicate, value, text),
+            // A text that is no shell line is most likely none; what hides in one that is stays in doubt.
+            (Seen::Text(_), _) if self.shell(predicate, value, seen) == Told::Doubtful(Doubt::Syntax) => {
+                return Outcome::Not;
+            }
+            (Seen::Text(_), _) if is_shell(predicate) => return Outcome::Opaque,
             (_, Value::Found(json)) if is_path(predicate) => {
                 return self.guessed(predicate, value, json.text());
             }
@@ -194,6 +213,33 @@ impl Judge<'_> {
         }
     }
 
+    /// A line, or a list of words, against the items of a shell predicate.
+    fn shell(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Told {
+        let tell = |given: &Given<'_>| {
+            if let Predicate::ShellAny(items) = predicate {
+                items.any(given)
+            } else if let Predicate::ShellOnly(items) = predicate {
+                items.only(given)
+            } else {
+                Told::Doubtful(Doubt::Hidden)
+            }
+        };
+        let worst = |told: Told, other: Told| match (self.polarity, told) {
+            (Polarity::Restrictive, Told::Not) | (Polarity::Permissive, Told::Satisfied) => other,
+            _ => told,
+        };
+        match (seen, value) {
+            (Seen::Text(text), _) if is_nfc(text) => tell(&Given::Line(text)),
+            (Seen::Text(text), _) => worst(tell(&Given::Line(&nfc(text))), tell(&Given::Line(text))),
+            (Seen::Other, Value::Json(json)) if json.text().len() <= self.scene.policy.max_judged => {
+                words(*json).map_or(Told::Doubtful(Doubt::Hidden), |words| tell(&Given::Words(words)))
+            }
+            (Seen::Other | Seen::Long(_) | Seen::Number(_) | Seen::Bool(_), _) => {
+                Told::Doubtful(Doubt::Hidden)
+            }
+        }
+    }
+
     fn stands(self, text: &str, bases: &[Base], wanted: Standing) -> Outcome {
         let Some(places) = Places::of(text, self.scene.world.links) else { return Outcome::Opaque };
         self.together(places.standings(bases, self.scene.world.facts, self.scene.world.links).map(
@@ -219,6 +265,15 @@ impl Judge<'_> {
         };
         outcomes.max_by_key(weight).unwrap_or(Outcome::Opaque)
     }
+}
+
+/// The elements of a list of strings.
+fn words(json: Json<'_>) -> Option<Vec<Cow<'_, str>>> {
+    (json.kind() == JsonKind::Array).then(|| json.elements().map(Json::as_str).collect())?
+}
+
+fn is_shell(predicate: &Predicate) -> bool {
+    matches!(predicate, Predicate::ShellAny(_) | Predicate::ShellOnly(_))
 }
 
 fn is_path(predicate: &Predicate) -> bool {

@@ -4,7 +4,9 @@ use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, SqlKinds, Windows};
+use super::{
+    Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, ShellItems, SqlKinds, Windows,
+};
 use ipnet::IpNet;
 
 /// One revision of a policy.
@@ -270,6 +272,10 @@ pub enum Predicate {
     SqlAny(SqlKinds),
     /// `sql_only`: the text is statements of these kinds.
     SqlOnly(SqlKinds),
+    /// `shell_any`: something that the shell line runs does what one of these says.
+    ShellAny(ShellItems),
+    /// `shell_only`: the shell line runs something, and these admit all of it.
+    ShellOnly(ShellItems),
 }
 
 /// A value in the file.

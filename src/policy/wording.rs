@@ -85,6 +85,14 @@ impl Predicate {
                 let words = ["has the scheme", "has not the scheme"];
                 Wording::of("scheme", words, schemes.iter().map(|scheme| shown(scheme)).collect())
             }
+            Self::ShellAny(items) => {
+                let words = ["runs what one of these says:", "runs nothing of"];
+                Wording::of("shell_any", words, items.texts().map(shown).collect())
+            }
+            Self::ShellOnly(items) => {
+                let words = ["runs only", "runs more than"];
+                Wording::of("shell_only", words, items.texts().map(shown).collect())
+            }
             Self::SqlAny(sql) => {
                 let words = ["has a statement that is", "has no statement that is"];
                 Wording::of("sql_any", words, sql.kinds.names().map(str::to_owned).collect())

@@ -27,6 +27,7 @@ mod real_parts;
 mod regression;
 mod reload;
 mod secrets;
+mod shell_commands;
 mod sql;
 mod status;
 mod support;

@@ -130,7 +130,9 @@ fn suits(subject: &Subject, test: &Test, reading: &mut Reading) -> bool {
         | W::Scheme
         | W::IpIn
         | W::SqlAny
-        | W::SqlOnly => false,
+        | W::SqlOnly
+        | W::ShellAny
+        | W::ShellOnly => false,
     };
     if !suits {
         let message = format!("`{}` does not apply to the fact `{fact}`", word.as_str());

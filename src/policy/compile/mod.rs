@@ -11,6 +11,7 @@ mod notes;
 mod path;
 mod pointer;
 mod references;
+mod shell;
 mod time;
 mod url;
 

@@ -199,12 +199,6 @@ pub(crate) fn mode_settings(section: &mut Section<'_>, reading: &mut Reading) ->
     }
 }
 
-/// The hint for a key that a later version will know.
-pub(crate) fn later(key: &str) -> Option<String> {
-    const LATER: &[&str] = &["shell_any", "shell_only"];
-    LATER.contains(&key).then(|| format!("`{key}` is not in this version of callgate"))
-}
-
 fn version(top: &mut Section<'_>, reading: &mut Reading) {
     let Some(node) = top.take("version") else {
         reading.fault_with(0..0, "`version` is missing", "write `version = 1` at the top of the file");

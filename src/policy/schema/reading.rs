@@ -249,9 +249,6 @@ impl<'a> Section<'a> {
     }
 
     fn hint_for(&self, key: &str) -> Option<String> {
-        if let Some(hint) = super::later(key) {
-            return Some(hint);
-        }
         if self.title == super::INCLUDED {
             let hint =
                 "what is included holds [lists], [[tool]] and [[rule]]; everything else stands in mcp.toml";

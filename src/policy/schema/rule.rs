@@ -82,6 +82,8 @@ pub(crate) enum PredicateWord {
     IpIn,
     SqlAny,
     SqlOnly,
+    ShellAny,
+    ShellOnly,
 }
 
 impl PredicateWord {
@@ -104,6 +106,8 @@ impl PredicateWord {
         ("ip_in", Self::IpIn),
         ("sql_any", Self::SqlAny),
         ("sql_only", Self::SqlOnly),
+        ("shell_any", Self::ShellAny),
+        ("shell_only", Self::ShellOnly),
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -125,6 +129,8 @@ impl PredicateWord {
                 | Self::IpIn
                 | Self::SqlAny
                 | Self::SqlOnly
+                | Self::ShellAny
+                | Self::ShellOnly
         )
     }
 
@@ -329,7 +335,7 @@ fn test(
 pub(crate) fn unknown_fact(key: &Spanned<&str>) -> Diagnostic {
     let name = key.get_ref();
     let words = || Fact::WORDS.iter().map(|(word, _)| *word);
-    let hint = super::later(name).or_else(|| super::did_you_mean(name, words())).unwrap_or_else(|| {
+    let hint = super::did_you_mean(name, words()).unwrap_or_else(|| {
         format!("an argument is named by a pointer, `\"/{name}\"`; facts: {}", list_words(words()))
     });
     Diagnostic::fault(key.span(), format!("unknown fact `{name}`")).with_hint(hint)

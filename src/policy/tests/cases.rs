@@ -66,3 +66,4 @@ macro_rules! case {
 
 case!(a_rule_in_shadow_stands_beside_one_that_is_enforced, "shadow-beside-enforce");
 case!(a_project_is_open_and_the_rest_is_shut, "project-files");
+case!(a_shell_does_nothing_that_cannot_be_undone, "dangerous-shell");

@@ -5,11 +5,11 @@
 
 use toml::Spanned;
 
-use super::super::{fault, names, path, url};
+use super::super::{fault, names, path, shell, url};
 use crate::policy::regexes::Unfit;
 use crate::policy::schema::units::size_bytes;
 use crate::policy::schema::{List, PredicateWord, Reading, Test, did_you_mean, list_words, only_strings};
-use crate::policy::{Kinds, Number, Predicate, Regexes, Scalar, SqlKinds};
+use crate::policy::{Kinds, Number, Predicate, Regexes, Scalar, ShellItems, SqlKinds};
 
 /// What a condition looks at, as far as operands depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,12 @@ pub(super) fn predicate(test: &Test, compared: Compared, reading: &mut Reading) 
         W::IpIn => places(test, url::net, reading).map(Predicate::IpIn),
         W::SqlAny => sql(test, reading).map(Predicate::SqlAny),
         W::SqlOnly => sql(test, reading).map(Predicate::SqlOnly),
+        W::ShellAny => {
+            places(test, shell::done, reading).map(|items| Predicate::ShellAny(ShellItems::new(items)))
+        }
+        W::ShellOnly => {
+            places(test, shell::admitted, reading).map(|items| Predicate::ShellOnly(ShellItems::new(items)))
+        }
     }
 }
 

@@ -1,0 +1,363 @@
+//! One item of a rule: a program and words among its arguments.
+//!
+//! It refuses items that are shell lines themselves. Invariant: what is not known about a command makes the answer
+//! "maybe", never "no", where it could complete the item.
+
+use globset::{Glob, GlobBuilder};
+use unicode_normalization::UnicodeNormalization;
+
+use super::word::{Unknown, Word};
+use super::{Command, words};
+use crate::policy::Globs;
+
+/// The longest item, bytes.
+const LONGEST: usize = 1024;
+/// Folders whose programs are what their names say. Other paths may lead to anything of that name.
+const SYSTEM: [&str; 7] =
+    ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin"];
+
+/// Whether a command is what an item means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Answer {
+    No,
+    Maybe,
+    Yes,
+}
+
+/// A program glob and what its arguments must hold.
+#[derive(Debug, Clone)]
+pub(in crate::policy) struct Item {
+    /// As the file spells it, composed.
+    text: String,
+    program: Pattern,
+    words: Vec<Wanted>,
+    /// How many words come first in a command that the item admits: all up to the last that is no flag.
+    leading: usize,
+}
+
+/// A word of an item.
+#[derive(Debug, Clone)]
+enum Wanted {
+    /// `-r`, `-rf`: flags of one letter, alone or bundled.
+    Letters(String),
+    /// `--force`, `-delete`
+    Flag(Pattern),
+    /// Anything else.
+    Plain(Pattern),
+    /// `!/tmp/*`: some argument that is neither a flag nor like this.
+    Other(Pattern),
+}
+
+/// A text with or without a glob.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    text: String,
+    globs: Option<Globs>,
+}
+
+/// Why an item is refused.
+#[derive(Debug)]
+pub(in crate::policy) enum Unfit {
+    Empty,
+    TooLong,
+    /// It holds this, which belongs to a shell line.
+    Line(char),
+    /// `!` in front of the program.
+    NegatedProgram,
+    /// `!` in front of nothing.
+    NegatedNothing,
+    Glob(String, globset::Error),
+}
+
+impl Item {
+    /// Reads an item. `fold` makes its program match in any case.
+    pub(in crate::policy) fn new(text: &str, fold: Fold) -> Result<Self, Unfit> {
+        let text: String = text.nfc().collect();
+        if text.len() > LONGEST {
+            return Err(Unfit::TooLong);
+        }
+        if let Some(odd) =
+            text.chars().find(|c| ";|&`'\"\n\r".contains(*c)).or(text.contains("$(").then_some('$'))
+        {
+            return Err(Unfit::Line(odd));
+        }
+        let mut parts = text.split_whitespace();
+        let program = parts.next().ok_or(Unfit::Empty)?;
+        if program.starts_with('!') {
+            return Err(Unfit::NegatedProgram);
+        }
+        let program = match fold {
+            Fold::Case => Pattern::new(&program.to_lowercase())?,
+            Fold::Nothing => Pattern::new(program)?,
+        };
+        let words = parts.map(Wanted::new).collect::<Result<Vec<_>, _>>()?;
+        let leading = words.iter().rposition(|word| matches!(word, Wanted::Plain(_))).map_or(0, |at| at + 1);
+        Ok(Self { program, words, leading, text })
+    }
+
+    /// As the file spells it.
+    pub(in crate::policy) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it says what an argument must not be.
+    pub(in crate::policy) fn negates(&self) -> bool {
+        self.words.iter().any(|word| matches!(word, Wanted::Other(_)))
+    }
+
+    /// Whether a command does what the item says: the program by any path and in any case, each word anywhere.
+    pub(super) fn is_done_by(&self, command: &Command<'_>) -> Answer {
+        let program = self.is_run_by(command.program);
+        if program == Answer::No {
+            return Answer::No;
+        }
+        let open = command.more || command.arguments.iter().any(|word| word.unknown() == Unknown::Any);
+        let (mut answer, mut filled) = (program, 0);
+        for word in &self.words {
+            let of_argument = |argument: &Word| word.is(argument, self.is_rm());
+            let found = command.arguments.iter().map(of_argument).max().unwrap_or(Answer::No);
+            let found = found.max(word.across(command));
+            answer = answer.min(found.max(Answer::Maybe));
+            if found == Answer::No {
+                if self.is_another_subcommand(command) {
+                    return Answer::No;
+                }
+                if !open {
+                    if !command.arguments.iter().any(|argument| word.could_be(argument)) {
+                        return Answer::No;
+                    }
+                    filled += 1;
+                }
+            }
+        }
+        // Where nothing is split, each unknown argument is one word only.
+        let gaps = command.arguments.iter().filter(|word| word.unknown() == Unknown::Part).count();
+        if filled > gaps { Answer::No } else { answer }
+    }
+
+    /// Whether the item admits a command: the program itself, the leading words where they belong.
+    pub(super) fn admits(&self, command: &Command<'_>) -> Answer {
+        let Some(program) = command.program.known() else { return Answer::Maybe };
+        let folder = program.rfind('/').and_then(|at| program.get(..at));
+        let named = match folder {
+            Some(folder) if !self.program.text.contains('/') => {
+                SYSTEM.contains(&folder)
+                    && command.program.program().is_some_and(|name| self.program.is(name))
+            }
+            Some(_) => self.program.is(program) && words::normal(program).is_none(),
+            None => self.program.is(program),
+        };
+        if !named {
+            return Answer::No;
+        }
+        let (leading, flags) = self.words.split_at(self.leading.min(self.words.len()));
+        let mut answer = Answer::Yes;
+        for (at, word) in leading.iter().enumerate() {
+            answer = answer.min(match command.arguments.get(at) {
+                Some(argument) if argument.unknown() == Unknown::Any => return answer.min(Answer::Maybe),
+                Some(argument) if argument.unknown() == Unknown::Part => word.maybe(argument),
+                Some(argument) => word.is_exactly(argument),
+                None if command.more => Answer::Maybe,
+                None => Answer::No,
+            });
+        }
+        for word in flags {
+            let found = command.arguments.iter().map(|argument| word.is_exactly(argument)).max();
+            let open = command.more || command.arguments.iter().any(|word| word.unknown() > Unknown::Nothing);
+            let found = found.unwrap_or(Answer::No);
+            answer = answer.min(if found == Answer::No && open { Answer::Maybe } else { found });
+        }
+        answer
+    }
+
+    fn is_run_by(&self, program: &Word) -> Answer {
+        let fold = |text: &str| text.to_lowercase();
+        if self.program.text.contains('/') {
+            return match program.known() {
+                Some(text) => {
+                    let normal = words::normal(text);
+                    Answer::of(
+                        self.program.is(&fold(text))
+                            || normal.is_some_and(|text| self.program.is(&fold(&text))),
+                    )
+                }
+                None => Answer::Maybe,
+            };
+        }
+        let Some(name) = program.program() else { return Answer::Maybe };
+        let name = fold(name);
+        Answer::of(
+            self.program.is(&name) || name.strip_suffix(".exe").is_some_and(|name| self.program.is(name)),
+        )
+    }
+
+    /// Whether the command's first argument is plainly another word than the item's: `git log $X` is no `git push`,
+    /// whatever X is.
+    fn is_another_subcommand(&self, command: &Command<'_>) -> bool {
+        let is_subcommand = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte))
+        };
+        let Some(Wanted::Plain(Pattern { text: wanted, globs: None })) = self.words.first() else {
+            return false;
+        };
+        let first = command.arguments.first().and_then(Word::known);
+        first.is_some_and(|first| is_subcommand(wanted) && is_subcommand(first) && first != wanted)
+    }
+
+    fn is_rm(&self) -> bool {
+        self.program.text == "rm"
+    }
+}
+
+/// Whether a program's case counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) enum Fold {
+    /// It does not: some file systems find `RM` as well.
+    Case,
+    /// It does.
+    Nothing,
+}
+
+impl Answer {
+    fn of(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+}
+
+impl Wanted {
+    fn new(text: &str) -> Result<Self, Unfit> {
+        if let Some(rest) = text.strip_prefix('!') {
+            if rest.is_empty() {
+                return Err(Unfit::NegatedNothing);
+            }
+            return Pattern::new(rest).map(Self::Other);
+        }
+        let letters = text.strip_prefix('-').unwrap_or_default();
+        if (1..=4).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(Self::Letters(letters.to_owned()));
+        }
+        let pattern = Pattern::new(text)?;
+        Ok(if text.starts_with('-') { Self::Flag(pattern) } else { Self::Plain(pattern) })
+    }
+
+    /// Whether one argument that is known, or a pattern of file names, is this word.
+    fn is(&self, argument: &Word, is_rm: bool) -> Answer {
+        let Some(text) = argument.known() else { return Answer::No };
+        match self {
+            Self::Letters(letters) => {
+                let each = letters.chars().map(|letter| words::flag(letter, text, is_rm));
+                if text.strip_prefix('-') == Some(letters) {
+                    Answer::Yes
+                } else {
+                    each.min().unwrap_or(Answer::No)
+                }
+            }
+            Self::Flag(flag) => flag.is_flag(text),
+            Self::Plain(pattern) if pattern.is_text(text) => Answer::Yes,
+            Self::Plain(pattern) if argument.is_pattern() && words::may_name(text, &pattern.text) => {
+                Answer::Maybe
+            }
+            Self::Plain(_) => Answer::No,
+            Self::Other(pattern) => pattern.is_other(text),
+        }
+    }
+
+    /// Flags of one letter that are spread over several arguments.
+    fn across(&self, command: &Command<'_>) -> Answer {
+        let Self::Letters(letters) = self else { return Answer::No };
+        let anywhere = |letter| {
+            let texts = command.arguments.iter().filter_map(Word::known);
+            texts.map(|text| words::flag(letter, text, false)).max().unwrap_or(Answer::No)
+        };
+        if letters.len() < 2 { Answer::No } else { letters.chars().map(anywhere).min().unwrap_or(Answer::No) }
+    }
+
+    /// Whether an argument of which a part is unknown could be this word.
+    fn could_be(&self, argument: &Word) -> bool {
+        if argument.unknown() != Unknown::Part {
+            return false;
+        }
+        let (head, tail) = (argument.head(), argument.tail());
+        match self {
+            Self::Letters(_) => head.is_empty() || head.starts_with('-') && !head.starts_with("--"),
+            Self::Flag(pattern) | Self::Plain(pattern) => pattern.fits(head, tail),
+            Self::Other(_) => !head.starts_with('-'),
+        }
+    }
+
+    fn maybe(&self, argument: &Word) -> Answer {
+        if self.could_be(argument) { Answer::Maybe } else { Answer::No }
+    }
+
+    /// Whether an argument is this word in every reading.
+    fn is_exactly(&self, argument: &Word) -> Answer {
+        let Some(text) = argument.known() else { return Answer::No };
+        match self {
+            Self::Letters(_) => Answer::of(self.is(argument, false) == Answer::Yes),
+            Self::Flag(pattern) => Answer::of(pattern.is_flag(text) == Answer::Yes),
+            Self::Plain(pattern) => {
+                Answer::of(pattern.is(text) && words::normal(text).is_none_or(|text| pattern.is(&text)))
+            }
+            // Refused for lists that admit.
+            Self::Other(_) => Answer::No,
+        }
+    }
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self, Unfit> {
+        // The names of `test` are no character classes.
+        let is_glob = text.contains(['*', '?', '[', '{']) && !matches!(text, "[" | "[[");
+        if !is_glob {
+            return Ok(Self { text: text.to_owned(), globs: None });
+        }
+        let unfit = |error| Unfit::Glob(text.to_owned(), error);
+        let glob: Glob = GlobBuilder::new(text).backslash_escape(true).build().map_err(unfit)?;
+        Ok(Self { text: text.to_owned(), globs: Some(Globs::new(vec![glob]).map_err(unfit)?) })
+    }
+
+    fn is(&self, text: &str) -> bool {
+        self.globs.as_ref().map_or_else(|| self.text == text, |globs| globs.is_match(text))
+    }
+
+    /// Whether a text, or the path that it is when written without detours, is this.
+    fn is_text(&self, text: &str) -> bool {
+        self.is(text) || words::normal(text).is_some_and(|text| self.is(&text))
+    }
+
+    /// A long flag, with or without a value; its beginning alone may be enough for a program.
+    fn is_flag(&self, text: &str) -> Answer {
+        let name = text.split_once('=').map_or(text, |(name, _)| name);
+        if self.is(text) || self.is(name) {
+            return Answer::Yes;
+        }
+        let short = name.len() > 2 && name.starts_with("--") && self.text.starts_with(name);
+        if short { Answer::Maybe } else { Answer::No }
+    }
+
+    /// Whether an argument that is no flag is something else than this.
+    fn is_other(&self, text: &str) -> Answer {
+        if text.starts_with('-') {
+            return Answer::No;
+        }
+        match words::normal(text) {
+            Some(normal) if self.is(&normal) => Answer::Maybe,
+            Some(_) => Answer::Yes,
+            None => Answer::of(!self.is(text)),
+        }
+    }
+
+    /// Whether a text with this beginning and end could be this.
+    fn fits(&self, head: &str, tail: &str) -> bool {
+        if self.globs.is_none() {
+            return self.text.len() >= head.len() + tail.len()
+                && self.text.starts_with(head)
+                && self.text.ends_with(tail);
+        }
+        let special = ['*', '?', '[', '{', '\\'];
+        let start = self.text.split(special).next().unwrap_or_default();
+        let end = self.text.rsplit(['*', '?', ']', '}']).next().unwrap_or_default();
+        (start.starts_with(head) || head.starts_with(start)) && (end.ends_with(tail) || tail.ends_with(end))
+    }
+}
