@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use anstyle::Style;
 use clap::Args;
 use serde_json::Value;
 
@@ -55,13 +56,11 @@ impl Check {
     /// Judges the call and prints the answer.
     pub fn run(self) -> anyhow::Result<Exit> {
         let (config, _) = self.place.config()?;
-        let servers = &config.settings.servers;
-        let only = servers.keys().next().filter(|_| servers.len() == 1);
         let question = Question {
             method: &self.method,
             tool: &self.tool,
             arguments: self.arguments.as_deref(),
-            server: self.server.as_ref().or(only).map_or("default", String::as_str),
+            server: server_named(self.server.as_deref(), &config),
             agent: self.agent.as_deref(),
         };
         let (answer, words) = question.ask(&config)?;
@@ -73,6 +72,13 @@ impl Check {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The server that a question is about: the one that is named, else the only one of the file, else `default`.
+pub(super) fn server_named<'c>(named: Option<&'c str>, config: &'c Config) -> &'c str {
+    let servers = &config.settings.servers;
+    let only = servers.keys().next().filter(|_| servers.len() == 1);
+    named.or(only.map(String::as_str)).unwrap_or("default")
 }
 
 /// A call that nobody makes.
@@ -119,7 +125,7 @@ impl Question<'_> {
     }
 
     /// The request that a client would send.
-    fn line(&self) -> anyhow::Result<String> {
+    pub fn line(&self) -> anyhow::Result<String> {
         let arguments = self.arguments.map(json).transpose()?.map(Json::text);
         let (method, name) = (Value::from(self.method), Value::from(self.tool));
         let params = match self.method {
@@ -137,7 +143,8 @@ impl Question<'_> {
     }
 }
 
-fn reading(line: &str) -> Reading<'_> {
+/// What `run` would take the line for.
+pub(super) fn reading(line: &str) -> Reading<'_> {
     match read(line.as_bytes()) {
         Ok(Frame::Message(message)) => read_call(&message),
         Ok(Frame::Blank | Frame::Batch(_)) => Reading::Other,
@@ -166,12 +173,7 @@ fn in_words(
     let Some(verdict) = verdict else {
         return format!("{} {name}: enforcement is off, nothing is judged", painted(DIM, "OFF"));
     };
-    let (word, style) = match verdict.effect {
-        Effect::Allow => ("ALLOW", GREEN),
-        Effect::Warn => ("WARN", YELLOW),
-        Effect::RequireApproval => ("REQUIRE APPROVAL", YELLOW.bold()),
-        Effect::Deny => ("DENY", RED.bold()),
-    };
+    let (word, style) = word(verdict.effect);
     let mut text = format!("{} {name} on {server}\n  {}", painted(style, word), answer.reason);
     if let Some(explanation) = policy.explanation(verdict.by) {
         text = format!("{text}\n  {explanation}");
@@ -191,8 +193,18 @@ fn in_words(
     text
 }
 
+/// A verdict in the first word that people read.
+pub(super) fn word(effect: Effect) -> (&'static str, Style) {
+    match effect {
+        Effect::Allow => ("ALLOW", GREEN),
+        Effect::Warn => ("WARN", YELLOW),
+        Effect::RequireApproval => ("REQUIRE APPROVAL", YELLOW.bold()),
+        Effect::Deny => ("DENY", RED.bold()),
+    }
+}
+
 /// What the modes make of a verdict that is more than allow.
-fn then(verdict: &Verdict) -> Option<&'static str> {
+pub(super) fn then(verdict: &Verdict) -> Option<&'static str> {
     if verdict.effect == Effect::Allow {
         return None;
     }

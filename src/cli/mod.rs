@@ -5,6 +5,7 @@
 mod audit;
 mod check;
 mod demo;
+mod explain;
 mod log;
 mod paint;
 mod places;

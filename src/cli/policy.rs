@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Exit;
+use super::explain::Explain;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
 use crate::policy::{By, Facts, Tried, run_examples};
@@ -15,10 +16,11 @@ use crate::settings::{Config, read};
 
 /// The sub-commands of `policy`.
 #[derive(Debug, Subcommand)]
-#[command(about = "Check and test the policy file")]
+#[command(about = "Check, test and explain the policy file")]
 pub(super) enum Command {
     Check(Check),
     Test(Test),
+    Explain(Explain),
 }
 
 /// The command line of `policy check`.
@@ -60,6 +62,7 @@ impl Command {
             Self::Check(check) if check.json => check.run_json(),
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
+            Self::Explain(explain) => explain.run(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod ledger;
 mod prune;
 mod queue;
 mod reader;
+mod recall;
 mod row;
 mod schema;
 mod verify;
@@ -38,6 +39,7 @@ use tokio::sync::oneshot;
 pub use error::{NotNow, StoreError};
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
+pub use recall::{Nearest, Recalled};
 pub use row::{AuditRow, JsonText};
 pub use verify::{ChainFault, Verification};
 

@@ -16,6 +16,7 @@ mod audit;
 mod commands;
 mod demo;
 mod ends;
+mod explain;
 mod hostile_frames;
 mod life;
 mod modes;
