@@ -6,12 +6,14 @@ mod audit;
 mod check;
 mod demo;
 mod explain;
+mod fmt;
 mod log;
 mod paint;
 mod places;
 mod policy;
 mod rows;
 mod run;
+mod schema;
 mod start;
 mod tail;
 

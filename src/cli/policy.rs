@@ -8,19 +8,26 @@ use serde_json::json;
 
 use super::Exit;
 use super::explain::Explain;
+use super::fmt::Fmt;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
+use super::schema::Schema;
 use crate::policy::{By, Facts, Tried, run_examples};
 use crate::proxy::summary;
 use crate::settings::{Config, read};
 
 /// The sub-commands of `policy`.
 #[derive(Debug, Subcommand)]
-#[command(about = "Check, test and explain the policy file")]
+#[command(
+    about = "Check, test, explain and lay out the policy file",
+    after_help = "`callgate help policy` prints the policy language, with an example of each part."
+)]
 pub(super) enum Command {
     Check(Check),
     Test(Test),
     Explain(Explain),
+    Fmt(Fmt),
+    Schema(Schema),
 }
 
 /// The command line of `policy check`.
@@ -63,6 +70,8 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Fmt(fmt) => fmt.run(),
+            Self::Schema(schema) => schema.run(),
         }
     }
 }
