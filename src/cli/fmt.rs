@@ -90,11 +90,11 @@ fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     let told = || format!("cannot replace `{}`", path.display());
     let real = path.canonicalize().with_context(told)?;
     let before = real.metadata().with_context(told)?;
-    let mut tag = [0; 6];
+    let mut tag = [0; 8];
     getrandom::fill(&mut tag).context("the system gives no random numbers")?;
-    let tag: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = u64::from_ne_bytes(tag);
     let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let beside = real.with_file_name(format!(".{name}.{tag}"));
+    let beside = real.with_file_name(format!(".{name}.{tag:016x}"));
     let write = || -> std::io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         // Only root can give it to someone else, and then it should.

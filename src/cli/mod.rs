@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod explain;
 mod fmt;
+mod help;
 mod log;
 mod paint;
 mod places;
@@ -17,6 +18,7 @@ mod schema;
 mod start;
 mod tail;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -68,6 +70,7 @@ First steps:
                                                  what your agent host starts instead of the server
   callgate tail                                  watch what the agent does
   callgate policy check                          is mcp.toml right?
+  callgate help policy                           the policy language, with examples
   callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
                                                  what would the policy say?
 
@@ -97,6 +100,13 @@ enum Command {
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if help::asks_for_policy(&typed) {
+        return match help::print_policy() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => ExitCode::from(report(&error.into())),
+        };
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

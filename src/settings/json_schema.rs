@@ -247,11 +247,18 @@ fn described(what: &str, mut takes: Value) -> Value {
 }
 
 fn each(takes: Value) -> Value {
-    json!({ "type": "object", "additionalProperties": takes })
+    of("object", "additionalProperties", takes)
 }
 
 fn many(takes: Value) -> Value {
-    json!({ "type": "array", "items": takes })
+    of("array", "items", takes)
+}
+
+fn of(container: &str, member: &str, takes: Value) -> Value {
+    [("type".to_owned(), container.into()), (member.to_owned(), takes)]
+        .into_iter()
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn reference(name: &str) -> Value {

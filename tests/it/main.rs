@@ -17,6 +17,7 @@ mod commands;
 mod demo;
 mod ends;
 mod explain;
+mod files;
 mod hostile_frames;
 mod life;
 mod modes;

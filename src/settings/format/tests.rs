@@ -47,7 +47,7 @@ fn every_valid_fixture_keeps_its_meaning_and_its_comments_and_comes_to_rest() {
     }
 }
 
-const UNTIDY: &str = r##"
+const UNTIDY: &str = r#"
 
 # The whole file.
 version=1
@@ -89,7 +89,7 @@ x=[
 y=["1",
    "2"]
 # last
-"##;
+"#;
 
 #[test]
 fn an_untidy_file_becomes_tidy() {
@@ -132,12 +132,20 @@ proptest! {
         count in 0_usize..14, commented in any::<bool>(), turn in 0_usize..5,
     ) {
         let (mut space, mut end) = (spaces.iter().cycle(), ends.iter().cycle());
-        let mut fill = |text: &str| text
-            .split('~').map(|part| format!("{part}{}", space.next().unwrap())).collect::<String>()
-            .split('$').map(|part| format!("{part}{}", end.next().unwrap())).collect::<String>();
+        let mut fill = |text: &str| {
+            let mut filled = String::new();
+            for c in text.chars() {
+                match c {
+                    '~' => filled.push_str(space.next().unwrap()),
+                    '$' => filled.push_str(end.next().unwrap()),
+                    c => filled.push(c),
+                }
+            }
+            filled
+        };
         let items = (0..count).map(|n| format!("'item number {n}'")).collect::<Vec<_>>();
         let between = if commented { ", # c\n ~" } else { "~,~" };
-        let mut keys = vec![
+        let mut keys = [
             "~id~=~'r'$".to_owned(), "~action~=~'block'$".to_owned(), "~mode~=~'monitor'$".to_owned(),
             format!("~when~=~{{~'/a'~=~{{~in~=~[~{}~]~}}~,~\"/b\"~=~1~}}$", if count == 0 { "1".to_owned() } else { items.join(between) }),
             "~any~=~[~{~'/x'~=~1~}~,~{~'/y'~=~[~1~,~2~]~}~,~]$".to_owned(),
