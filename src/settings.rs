@@ -3,6 +3,8 @@
 //! It refuses a file with any fault in it, and reports all of them at once. Invariant: what comes out was
 //! checked in full, and no fault quotes a value that stands under `env` or `headers_env`.
 
+pub mod format;
+mod json_schema;
 mod sections;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ use crate::guard::{BlockResponse, Terms};
 use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
 use crate::policy::{Diagnostic, FailMode, ModeSettings, Part, Policy, compile, parts};
+
+pub use json_schema::json_schema;
 
 /// Longer lines are refused where the file does not say otherwise. Bytes.
 const MAX_FRAME: usize = 64 << 20;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use anstyle::Style;
 use clap::Args;
 use serde_json::Value;
 
@@ -60,9 +61,7 @@ impl Check {
     /// Judges the call and prints the answer.
     pub fn run(self) -> anyhow::Result<Exit> {
         let (config, _) = self.place.config()?;
-        let servers = &config.settings.servers;
-        let only = servers.keys().next().filter(|_| servers.len() == 1);
-        let server = self.server.as_ref().or(only).map_or("default", String::as_str);
+        let server = server_named(self.server.as_deref(), &config);
         let question = Question {
             method: &self.method,
             tool: &self.tool,
@@ -85,12 +84,19 @@ impl Check {
 
 /// What the server claimed of the tool when it was last listed, as far as the store knows. Without a store every tool
 /// is one that was not listed.
-fn claims(config: &Config, server: &str, tool: &str) -> Option<Claims> {
+pub(super) fn claims(config: &Config, server: &str, tool: &str) -> Option<Claims> {
     let listed = Reader::open(&places::store(config).ok()?).ok()?.tools().ok()?;
     let same = listed.iter().filter(|row| row.server == server && row.tool == shown(tool));
     let claims: Option<Vec<Claims>> =
         same.map(|row| Json::from_text(row.definition.as_deref()?).map(Claims::of)).collect();
     claims?.into_iter().reduce(Claims::and)
+}
+
+/// The server that a question is about: the one that is named, else the only one of the file, else `default`.
+pub(super) fn server_named<'c>(named: Option<&'c str>, config: &'c Config) -> &'c str {
+    let servers = &config.settings.servers;
+    let only = servers.keys().next().filter(|_| servers.len() == 1);
+    named.or(only.map(String::as_str)).unwrap_or("default")
 }
 
 /// A call that nobody makes.
@@ -144,7 +150,7 @@ impl Question<'_> {
     }
 
     /// The request that a client would send.
-    fn line(&self) -> anyhow::Result<String> {
+    pub fn line(&self) -> anyhow::Result<String> {
         let arguments = self.arguments.map(json).transpose()?.map(Json::text);
         let (method, name) = (Value::from(self.method), Value::from(self.tool));
         let params = match self.method {
@@ -166,7 +172,8 @@ fn instant(text: &str) -> Result<i64, &'static str> {
     unix_ms(text).ok_or("write date, time and offset: 2026-11-20T10:00:00Z")
 }
 
-fn reading(line: &str) -> Reading<'_> {
+/// What `run` would take the line for.
+pub(super) fn reading(line: &str) -> Reading<'_> {
     match read(line.as_bytes()) {
         Ok(Frame::Message(message)) => read_call(&message),
         Ok(Frame::Blank | Frame::Batch(_)) => Reading::Other,
@@ -195,12 +202,7 @@ fn in_words(
     let Some(verdict) = verdict else {
         return format!("{} {name}: enforcement is off, nothing is judged", painted(DIM, "OFF"));
     };
-    let (word, style) = match verdict.effect {
-        Effect::Allow => ("ALLOW", GREEN),
-        Effect::Warn => ("WARN", YELLOW),
-        Effect::RequireApproval => ("REQUIRE APPROVAL", YELLOW.bold()),
-        Effect::Deny => ("DENY", RED.bold()),
-    };
+    let (word, style) = word(verdict.effect);
     let mut text = format!("{} {name} on {server}\n  {}", painted(style, word), answer.reason);
     if let Some(explanation) = policy.explanation(verdict.by) {
         text = format!("{text}\n  {explanation}");
@@ -220,8 +222,18 @@ fn in_words(
     text
 }
 
+/// A verdict in the first word that people read.
+pub(super) fn word(effect: Effect) -> (&'static str, Style) {
+    match effect {
+        Effect::Allow => ("ALLOW", GREEN),
+        Effect::Warn => ("WARN", YELLOW),
+        Effect::RequireApproval => ("REQUIRE APPROVAL", YELLOW.bold()),
+        Effect::Deny => ("DENY", RED.bold()),
+    }
+}
+
 /// What the modes make of a verdict that is more than allow.
-fn then(verdict: &Verdict) -> Option<&'static str> {
+pub(super) fn then(verdict: &Verdict) -> Option<&'static str> {
     if verdict.effect == Effect::Allow {
         return None;
     }

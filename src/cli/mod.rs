@@ -5,6 +5,9 @@
 mod audit;
 mod check;
 mod demo;
+mod explain;
+mod fmt;
+mod help;
 mod known;
 mod log;
 mod paint;
@@ -12,10 +15,12 @@ mod places;
 mod policy;
 mod rows;
 mod run;
+mod schema;
 mod start;
 mod status;
 mod tail;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -68,6 +73,7 @@ First steps:
   callgate tail                                  watch what the agent does
   callgate status                                what each running callgate enforces
   callgate policy check                          is mcp.toml right?
+  callgate help policy                           the policy language, with examples
   callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
                                                  what would the policy say?
 
@@ -98,6 +104,13 @@ enum Command {
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if help::asks_for_policy(&typed) {
+        return match help::print_policy() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => ExitCode::from(report(&error.into())),
+        };
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

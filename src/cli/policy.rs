@@ -7,9 +7,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Exit;
+use super::explain::Explain;
+use super::fmt::Fmt;
 use super::known::FromStore;
 use super::paint::{self, BOLD, DIM, GREEN, RED, painted};
 use super::places::{self, File, Place};
+use super::schema::Schema;
 use crate::clock;
 use crate::policy::{By, Diagnostic, Facts, Tried, World, notes_on_known, run_examples};
 use crate::proxy::{Unread, gather, summary};
@@ -17,10 +20,16 @@ use crate::settings::{Config, read};
 
 /// The sub-commands of `policy`.
 #[derive(Debug, Subcommand)]
-#[command(about = "Check and test the policy file")]
+#[command(
+    about = "Check, test, explain and lay out the policy file",
+    after_help = "`callgate help policy` prints the policy language, with an example of each part."
+)]
 pub(super) enum Command {
     Check(Check),
     Test(Test),
+    Explain(Explain),
+    Fmt(Fmt),
+    Schema(Schema),
 }
 
 /// The command line of `policy check`.
@@ -65,6 +74,9 @@ impl Command {
             Self::Check(check) if check.json => check.run_json(),
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
+            Self::Explain(explain) => explain.run(),
+            Self::Fmt(fmt) => fmt.run(),
+            Self::Schema(schema) => schema.run(),
         }
     }
 }

@@ -81,7 +81,7 @@ fn arguments(row: &AuditRow) -> String {
 }
 
 /// A terminal acts on control characters, and people cannot see some others.
-fn visible(character: char) -> impl Iterator<Item = char> {
+pub(super) fn visible(character: char) -> impl Iterator<Item = char> {
     let hidden = crate::wire::has_invisible(character.encode_utf8(&mut [0; 4])) && character != ' ';
     let text = if hidden { character.escape_unicode().to_string() } else { character.to_string() };
     text.chars().collect::<Vec<_>>().into_iter()

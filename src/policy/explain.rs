@@ -37,6 +37,8 @@ pub struct Inquiry<'a> {
     pub shown: Option<Json<'a>>,
     /// What of the arguments is no longer as it was.
     pub lost: &'a Lost,
+    /// Whether `callgate-self` matched when the call came: what stands for it where something was lost.
+    pub guarded: Holds,
 }
 
 /// Why a call is judged as it is.
@@ -176,9 +178,8 @@ impl Policy {
         let scene =
             Scene { call: inquiry.call, name: &name, world: inquiry.world.with_links(&links), policy: self };
         let mut traces: Vec<Trace> = self.guard(&scene, &inquiry).into_iter().collect();
-        traces.extend(
-            self.rules.iter().enumerate().map(|(index, rule)| self.trace(index, rule, &scene, &inquiry)),
-        );
+        let numbered = self.rules.iter().enumerate();
+        traces.extend(numbered.map(|(index, rule)| trace_of(index, rule, &scene, &inquiry)));
         self.mark_lifted(&mut traces);
         let said = self.said(&traces, &inquiry);
         let changes = match &said {
@@ -201,21 +202,10 @@ impl Policy {
             let matches = match reaches_protected(scene) {
                 true => Holds::Yes,
                 false if inquiry.lost.is_nothing() => Holds::No,
-                false => Holds::Unknown,
+                false => inquiry.guarded,
             };
             Trace { matches, ..Trace::of(By::SelfProtection, Effect::Deny, inquiry.stance.base) }
         })
-    }
-
-    fn trace(&self, index: usize, rule: &Rule, scene: &Scene<'_>, inquiry: &Inquiry<'_>) -> Trace {
-        let mode = inquiry.stance.rules.get(index).copied().unwrap_or(Mode::Off);
-        let reach = reach(rule, mode, scene, inquiry.stance);
-        let trace = Trace { reach, ..Trace::of(By::Rule(index), rule.effect, mode) };
-        if reach != Reach::Conditions {
-            return trace;
-        }
-        let (matches, parts) = trace::Tracer { scene, shown: inquiry.shown, lost: inquiry.lost }.rule(rule);
-        Trace { matches, parts, ..trace }
     }
 
     fn mark_lifted(&self, traces: &mut [Trace]) {
@@ -332,6 +322,17 @@ impl Holds {
     fn any(answers: impl IntoIterator<Item = Self>) -> Self {
         Self::all(answers.into_iter().map(Self::reversed)).reversed()
     }
+}
+
+fn trace_of(index: usize, rule: &Rule, scene: &Scene<'_>, inquiry: &Inquiry<'_>) -> Trace {
+    let mode = inquiry.stance.rules.get(index).copied().unwrap_or(Mode::Off);
+    let reach = reach(rule, mode, scene, inquiry.stance);
+    let trace = Trace { reach, ..Trace::of(By::Rule(index), rule.effect, mode) };
+    if reach != Reach::Conditions {
+        return trace;
+    }
+    let (matches, parts) = trace::Tracer { scene, shown: inquiry.shown, lost: inquiry.lost }.rule(rule);
+    Trace { matches, parts, ..trace }
 }
 
 fn reach(rule: &Rule, mode: Mode, scene: &Scene<'_>, stance: &Stance) -> Reach {

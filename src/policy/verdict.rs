@@ -55,6 +55,8 @@ macro_rules! words {
             }
             /// Every canonical word, weakest or mildest first.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
+            /// The accepted words of other products.
+            pub const OTHER_WORDS: &'static [&'static str] = &[$($($other,)*)+];
         }
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

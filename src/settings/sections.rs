@@ -30,7 +30,7 @@ file_words!(Durability {
 
 /// Words that are read for a later version.
 #[derive(Debug, Clone, Copy)]
-enum Transport {
+pub(super) enum Transport {
     Http,
     Sse,
 }
@@ -40,7 +40,7 @@ file_words!(Transport {
 });
 
 #[derive(Debug, Clone, Copy)]
-enum OnTimeout {
+pub(super) enum OnTimeout {
     Deny,
     Allow,
 }
@@ -50,7 +50,7 @@ file_words!(OnTimeout {
 });
 
 #[derive(Debug, Clone, Copy)]
-enum Confirm {
+pub(super) enum Confirm {
     None,
     Tty,
 }

@@ -103,6 +103,11 @@ impl Reader {
         Ok(Self { connection: schema::open_to_read(path)?, path: path.to_owned() })
     }
 
+    /// For queries that stand elsewhere in this room.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// The calls that `filter` lets through.
     pub fn rows(&self, filter: &Filter) -> Result<Vec<AuditRow>, StoreError> {
         let direction = match filter.order {

@@ -17,6 +17,8 @@ mod catalog;
 mod commands;
 mod demo;
 mod ends;
+mod explain;
+mod files;
 mod history;
 mod hostile_frames;
 mod includes;

@@ -84,9 +84,9 @@ impl Asked<'_> {
     }
 
     fn weighed_under(&self, stance: &Stance, matches: impl Fn(&Trace) -> bool) -> Verdict {
-        let matched: Vec<By> =
+        let taken: Vec<By> =
             self.traces.iter().filter(|trace| matches(trace)).map(|trace| trace.by).collect();
-        self.policy.weigh(stance, self.inquiry.call, &matched)
+        self.policy.weigh(stance, self.inquiry.call, &taken)
     }
 
     /// A call that is a little different, so that the rule does not match.
@@ -206,7 +206,9 @@ impl Asked<'_> {
             let then = self.under(acting.by, Mode::Shadow).acting;
             let outcome = match then.effect {
                 Effect::Allow => "the call would pass and be recorded".to_owned(),
-                effect => format!("{} would {} the call all the same", self.id(then.by), verb(effect)),
+                Effect::Warn | Effect::RequireApproval | Effect::Deny => {
+                    format!("{} would {} the call all the same", self.id(then.by), verb(then.effect))
+                }
             };
             let text = format!("{} is enforced: in mode shadow, {outcome}", self.id(acting.by));
             return Some(Change { kind: "mode", rules: vec![acting.by], text, then: None });
@@ -247,7 +249,7 @@ impl Missing<'_> {
         let met = part.values.iter().find(|seen| (seen.fits == Fits::Yes) != (self.wanted == Holds::Yes));
         let value = match met.or(part.values.first()) {
             Some(seen) => format!("it is {}", seen.text),
-            None => "it is absent".to_owned(),
+            None => "it is not given".to_owned(),
         };
         match (self.wanted, part.place) {
             (Holds::Yes, Place::Elsewhere) => part.looks_at.clone(),

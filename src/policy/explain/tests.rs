@@ -16,7 +16,14 @@ fn explained(policy: &Policy, kept: &str, lost: &Lost, facts: &Facts) -> Explana
     let call = call(kept);
     let stance = policy.stance(facts.agent.as_deref(), "files");
     let shown = call.arguments;
-    policy.explain(Inquiry { stance: &stance, call: &call, world: World::of(facts), shown, lost })
+    policy.explain(Inquiry {
+        stance: &stance,
+        call: &call,
+        world: World::of(facts),
+        shown,
+        lost,
+        guarded: Holds::Unknown,
+    })
 }
 
 fn judged(policy: &Policy, json: &str) -> Verdict {
@@ -93,13 +100,12 @@ proptest! {
 /// The arguments as the store keeps them where the member `a` holds a secret.
 fn without_a(json: &str) -> (String, Lost) {
     let value: serde_json::Value = serde_json::from_str(json).unwrap();
-    match value {
-        serde_json::Value::Object(mut members) if members.contains_key("a") => {
-            members.insert("a".to_owned(), "‹redacted:value:0123456789ab›".into());
-            (serde_json::Value::Object(members).to_string(), Lost::of(["/a"]))
-        }
-        other => (other.to_string(), Lost::default()),
+    let serde_json::Value::Object(mut members) = value else { return (json.to_owned(), Lost::default()) };
+    if !members.contains_key("a") {
+        return (json.to_owned(), Lost::default());
     }
+    members.insert("a".to_owned(), "‹redacted:value:0123456789ab›".into());
+    (serde_json::Value::Object(members).to_string(), Lost::of(["/a"]))
 }
 
 fn outside_root() -> Predicate {
@@ -110,7 +116,8 @@ fn told(policy: &Policy, json: &str, lost: &Lost) -> String {
     let explanation = explained(policy, json, lost, &at_home());
     let mut lines = vec![match &explanation.said {
         Said::Verdict(verdict) => format!("{} by {}", verdict.effect, policy.rule_id(verdict.by)),
-        other => format!("{other:?}"),
+        Said::Off => "off".to_owned(),
+        Said::OneOf(effects) => format!("one of {effects:?}"),
     }];
     for trace in &explanation.traces {
         lines.push(format!("{} {:?}", policy.rule_id(trace.by), trace.matches));
@@ -222,6 +229,7 @@ fn secrets_are_judged_and_not_shown() {
         world: World::of(&facts),
         shown,
         lost: &lost,
+        guarded: Holds::Unknown,
     });
     let text = format!("{explanation:?}");
     assert!(!text.contains("hunter2") && text.contains("‹redacted:value:"), "{text}");

@@ -59,7 +59,7 @@ impl Tracer<'_> {
             alone.push(holds);
             parts.push(self.part(&one, test.wording(), place, polarity, holds));
         }
-        if Holds::all(alone) != whole {
+        if condition.tests.is_empty() || Holds::all(alone) != whole {
             parts.push(self.part(condition, together(&condition.tests), place, polarity, whole));
         }
         whole
@@ -121,25 +121,24 @@ impl Tracer<'_> {
     }
 }
 
-/// Several predicates of which each holds, of different values.
+/// Several predicates of which each holds, of different values; or a condition that has none of its own.
 fn together(tests: &[Predicate]) -> Wording {
-    let words: Vec<&str> = tests.iter().map(|test| test.wording().word).collect();
-    Wording {
-        word: "together",
-        is: format!("satisfies {} at once", words.join(", ")),
-        is_not: format!("does not satisfy {} at once", words.join(", ")),
-        operands: Vec::new(),
+    if tests.is_empty() {
+        return whole("as asked", "is as the rule asks", "is not as the rule asks");
     }
+    let words: Vec<&str> = tests.iter().map(|test| test.wording().word).collect();
+    let words = words.join(", ");
+    whole("together", &format!("satisfies {words} at once"), &format!("does not satisfy {words} at once"))
+}
+
+/// What is asked without operands of its own.
+fn whole(word: &'static str, is: &str, is_not: &str) -> Wording {
+    Wording { word, operands: Vec::new(), is: is.to_owned(), is_not: is_not.to_owned() }
 }
 
 /// What a rule asks beside its tables.
 fn elsewhere(holds: Holds) -> Part {
-    let asks = Wording {
-        word: "more",
-        operands: Vec::new(),
-        is: "holds".to_owned(),
-        is_not: "does not hold".to_owned(),
-    };
+    let asks = whole("more", "holds", "does not hold");
     let looks_at = "what else the rule asks".to_owned();
     Part { place: Place::Elsewhere, looks_at, asks, holds, claimed: false, values: Vec::new(), more: 0 }
 }

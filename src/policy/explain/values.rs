@@ -16,6 +16,8 @@ const SHOWN: usize = 100;
 const MOST: usize = 5;
 /// What stands where redaction took something away.
 const PLACEHOLDERS: [&str; 2] = ["‹redacted:", "‹cut:"];
+/// What is shown where a pointer goes on and the value does not.
+const IN_ITS_WAY: &str = "(what is in its way)";
 
 /// What a condition met.
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ impl Met {
         shown: Option<Json<'_>>,
     ) -> Self {
         let judge = Judge { polarity, scene };
-        let (mut outcomes, mut texts) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut spelled) = (Vec::new(), Vec::new());
         for pointer in pointers {
             let limit = scene.policy.max_judged;
             select(pointer, scene.call.arguments, Readers::All, limit, &mut |selected| {
@@ -43,17 +45,17 @@ impl Met {
                 });
             });
             select(pointer, shown, Readers::All, limit, &mut |selected| {
-                texts.push(match selected {
+                spelled.push(match selected {
                     Selected::Value(json) | Selected::Leaf(json) => json.text().to_owned(),
                     Selected::Name(name) => format!("the name \"{name}\""),
-                    Selected::Opaque => "(what is in its way)".to_owned(),
+                    Selected::Opaque => IN_ITS_WAY.to_owned(),
                 });
             });
         }
-        if texts.len() != outcomes.len() {
-            texts = vec!["(not shown)".to_owned(); outcomes.len()];
+        if spelled.len() != outcomes.len() {
+            spelled = vec!["(not shown)".to_owned(); outcomes.len()];
         }
-        Self(texts.iter().zip(outcomes).map(|(text, outcome)| seen(text, outcome)).collect())
+        Self(spelled.iter().zip(outcomes).map(|(text, outcome)| seen(text, outcome)).collect())
     }
 
     /// In a fact.
@@ -72,10 +74,11 @@ impl Met {
         self.0.iter().any(|seen| fits.contains(&seen.fits))
     }
 
-    /// Marks values in which something is not as it was.
+    /// Marks values in which something is not as it was, or that may only be in the way since.
     pub(super) fn without_lost(mut self) -> Self {
         for seen in &mut self.0 {
-            if PLACEHOLDERS.iter().any(|placeholder| seen.text.contains(placeholder)) || seen.text == "null" {
+            let marked = PLACEHOLDERS.iter().any(|placeholder| seen.text.contains(placeholder));
+            if marked || [IN_ITS_WAY, "null"].contains(&seen.text.as_str()) {
                 seen.fits = Fits::Lost;
             }
         }

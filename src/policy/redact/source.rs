@@ -25,23 +25,55 @@ pub(super) fn cleaned(redactor: &Redactor, toml: &str) -> String {
     let mut spans = Vec::new();
     in_table(table.get_ref(), Reach::Named, &mut spans);
     spans.sort_by_key(|(span, _)| span.start);
+    let named = spans.iter().filter(|(_, reach)| *reach != Reach::Named);
+    let clean = rebuilt(redactor, toml, named, Redactor::prose);
+    if DeTable::parse(&clean).is_ok() {
+        return clean;
+    }
+    // `"/token" = { … }` looks like a name and its secret and is a condition, which the store's text is asked about
+    // again. Value by value and word by word the text stays TOML.
+    let words = rebuilt(redactor, toml, spans.iter(), words);
+    if DeTable::parse(&words).is_ok() { words } else { clean }
+}
+
+/// The text with what becomes of these values, and `rest` of what stands between them.
+fn rebuilt<'s>(
+    redactor: &Redactor,
+    toml: &str,
+    spans: impl Iterator<Item = &'s (Range<usize>, Reach)>,
+    rest: fn(&Redactor, &str) -> String,
+) -> String {
     let part = |range: Range<usize>| toml.get(range).unwrap_or_default();
     let (mut clean, mut from) = (String::with_capacity(toml.len()), 0);
     for (span, reach) in spans {
-        clean.push_str(&redactor.prose(part(from..span.start)));
+        clean.push_str(&rest(redactor, part(from..span.start)));
         from = span.end;
         match reach {
-            Reach::All => clean.push_str(&quoted(&redactor.placeholder("value", part(span)))),
-            Reach::Named | Reach::Nothing => clean.push_str(part(span)),
+            Reach::All => clean.push_str(&quoted(&redactor.placeholder("value", part(span.clone())))),
+            Reach::Named => clean.push_str(&redactor.prose(part(span.clone()))),
+            Reach::Nothing => clean.push_str(part(span.clone())),
         }
     }
-    clean + &redactor.prose(part(from..toml.len()))
+    clean + &rest(redactor, part(from..toml.len()))
+}
+
+/// What stands between values: keys and brackets one by one, comments as a whole.
+fn words(redactor: &Redactor, text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (code, comment) = line.split_at(line.find('#').unwrap_or(line.len()));
+        for word in code.split_inclusive(|c: char| c.is_whitespace() || "=[]{},".contains(c)) {
+            clean.push_str(&redactor.prose(word));
+        }
+        clean.push_str(&redactor.prose(comment));
+    }
+    clean
 }
 
 /// What goes of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// What a name says is a secret.
+    /// What a name says is a secret, or what looks like one.
     Named,
     /// All of it.
     All,
@@ -49,7 +81,7 @@ enum Reach {
     Nothing,
 }
 
-/// Values that are not for the patterns, and what becomes of them.
+/// Values, and what becomes of them.
 type Spans = Vec<(Range<usize>, Reach)>;
 
 fn in_table(table: &DeTable<'_>, reach: Reach, spans: &mut Spans) {
@@ -84,9 +116,7 @@ fn in_value(value: &Spanned<DeValue<'_>>, reach: Reach, spans: &mut Spans) {
         | DeValue::Float(_)
         | DeValue::Boolean(_)
         | DeValue::Datetime(_) => {
-            if reach != Reach::Named {
-                spans.push((value.span(), reach));
-            }
+            spans.push((value.span(), reach));
         }
     }
 }

@@ -215,6 +215,24 @@ reason = "key AKIAIOSFODNN7EXAMPLE leaked"
     assert!(stored.parse::<toml::Table>().is_ok(), "{stored}");
 }
 
+#[test]
+fn a_policy_with_conditions_on_secrets_is_stored_as_a_policy() {
+    let source = r#"
+[[rule]]
+when = { "/token" = { glob = "ghp_*" }, "/api_key" = { exists = true } } # not like token=hunter2hunter2
+any = [{ "/password" = { bytes_gt = 8 } }]
+reason = "key AKIAIOSFODNN7EXAMPLE leaked, token=hunter3hunter3"
+[servers.a]
+env = { A = "hunter4" }
+"#;
+    let stored = redactor().policy_source(source);
+    assert!(!stored.contains("hunter") && !stored.contains("AKIA"), "{stored}");
+    let (before, after) = (source.parse::<toml::Table>().unwrap(), stored.parse::<toml::Table>().unwrap());
+    for key in ["when", "any"] {
+        assert_eq!(after["rule"][0][key], before["rule"][0][key], "{stored}");
+    }
+}
+
 fn any_value(secret: &'static str) -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         "[a-z {}\\[\\]\"\\\\:,=‹›é-]{0,20}".prop_map(String::from),

@@ -87,7 +87,8 @@ pub(crate) enum PredicateWord {
 }
 
 impl PredicateWord {
-    const ALL: &'static [(&'static str, Self)] = &[
+    /// Every predicate by its word.
+    pub(crate) const ALL: &'static [(&'static str, Self)] = &[
         ("eq", Self::Eq),
         ("in", Self::In),
         ("glob", Self::Glob),
