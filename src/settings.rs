@@ -35,7 +35,10 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
     let policy = compile::compile(
         file,
         source,
-        environment.surroundings(servers, settings.audit.path.as_deref()),
+        compile::Surroundings {
+            server_names: settings.servers.keys().cloned().collect(),
+            ..environment.surroundings(servers, settings.audit.path.as_deref())
+        },
         &mut reading,
     );
     let all = settle(source, syntax, reading.diagnostics);
@@ -79,7 +82,7 @@ impl Environment {
         let store = store.and_then(Path::to_str).into_iter();
         let store = store.flat_map(|path| STORE_FILES.iter().map(move |end| format!("{path}{end}")));
         let protected = self.protected.iter().cloned().chain(store).collect();
-        compile::Surroundings { servers, protected, fail_mode: self.fail_mode }
+        compile::Surroundings { servers, protected, fail_mode: self.fail_mode, ..Default::default() }
     }
 }
 

@@ -54,6 +54,11 @@ impl Globs {
         self.0.iter().flat_map(|checked| checked.globs.iter().map(Glob::regex))
     }
 
+    /// As the file spells them.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|checked| checked.globs.iter().map(Glob::glob))
+    }
+
     /// Whether one of them matches the text.
     pub fn is_match(&self, text: &str) -> bool {
         self.0.as_ref().is_some_and(|checked| checked.is_match(text))

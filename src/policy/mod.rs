@@ -8,6 +8,7 @@ mod example;
 mod facts;
 mod globs;
 mod index;
+mod lint;
 mod matcher;
 mod paths;
 mod pointer;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::policy::lint::Identity;
 use crate::policy::schema::{Condition, List, Rule, Tool};
 use crate::policy::{Effect, Number, Scalar};
 
@@ -21,19 +22,34 @@ pub(super) fn tools(tools: &[Tool]) -> Value {
 }
 
 /// The fingerprint of each rule; `overrides` gives the indices of the rules that each one lifts.
-pub(super) fn rules(rules: &[Rule], overrides: &[Vec<usize>], tools: &Value) -> Vec<[u8; 32]> {
+pub(super) fn rules(rules: &[Rule], overrides: &[Vec<usize>], tools: &Value) -> Vec<Identity> {
     let contents: Vec<Value> = rules.iter().map(|rule| content(rule, tools)).collect();
     let plain: Vec<[u8; 32]> = contents.iter().map(digest).collect();
     let lifted =
         |indices: &Vec<usize>| sorted(indices.iter().filter_map(|i| plain.get(*i)).map(|hash| json!(hash)));
     // Only allow rules lift and only others are lifted, so one more step reaches the end.
     let all = contents.iter().zip(&plain).zip(overrides);
-    all.map(
-        |((content, plain), indices)| {
-            if indices.is_empty() { *plain } else { digest(&json!([content, lifted(indices)])) }
-        },
-    )
+    all.map(|((content, plain), indices)| Identity {
+        whole: if indices.is_empty() { *plain } else { digest(&json!([content, lifted(indices)])) },
+        matching: matching(content),
+        is_plain: is_plain(content),
+    })
     .collect()
+}
+
+/// The hash of what a rule matches, whatever it does then: that comes first, and nothing in it has a comma.
+fn matching(content: &Value) -> [u8; 32] {
+    let text = content.to_string();
+    Sha256::digest(text.split_once(',').map_or("", |(_, matched)| matched)).into()
+}
+
+/// Whether a rule has nothing but names to go by. A key that is new here counts as something else.
+fn is_plain(content: &Value) -> bool {
+    let names = ["action", "tools", "servers", "methods"];
+    let says_nothing =
+        |value: &Value| matches!(value, Value::Null | Value::Bool(false)) || *value == json!([]);
+    let mut members = content.as_object().into_iter().flatten();
+    members.all(|(key, value)| names.contains(&key.as_str()) || says_nothing(value))
 }
 
 fn digest(value: &Value) -> [u8; 32] {

@@ -11,12 +11,14 @@ mod path;
 mod pointer;
 mod references;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
+use super::lint;
 use super::schema::{self, Reading};
 use super::{Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Names, Policy, Rule, ToolMetadata};
 
@@ -32,6 +34,8 @@ const LONGEST_NAME: usize = 64;
 pub(crate) struct Surroundings {
     /// `[servers.NAME]`, as far as it is about modes.
     pub(crate) servers: std::collections::BTreeMap<String, ModeSettings>,
+    /// The names of them all, those without a word about modes too.
+    pub(crate) server_names: BTreeSet<String>,
     /// What `callgate-self` guards.
     pub(crate) protected: Vec<String>,
     /// What holds where the file is silent.
@@ -56,18 +60,20 @@ pub(crate) fn compile(
     let ids = references::ids(&file.rules, reading);
     let overrides = references::overrides(&file.rules, &ids, reading);
     let tools_text = fingerprint::tools(&file.tools);
-    let fingerprints = fingerprint::rules(&file.rules, &overrides, &tools_text);
+    let identities = fingerprint::rules(&file.rules, &overrides, &tools_text);
     let tools = file.tools.iter().map(|tool| tool_metadata(tool, reading)).collect();
     let newlines: Vec<usize> = memchr::memchr_iter(b'\n', source.as_bytes()).collect();
-    let parts = ids.into_iter().zip(overrides).zip(fingerprints);
-    let rules = file.rules.into_iter().zip(parts).map(|(rule, ((id, overrides), fingerprint))| {
+    lint::about_patterns(&file.rules, reading);
+    let written: Vec<lint::Written> = file.rules.iter().map(lint::Written::of).collect();
+    let parts = ids.into_iter().zip(overrides).zip(&identities);
+    let rules = file.rules.into_iter().zip(parts).map(|(rule, ((id, overrides), identity))| {
         let mut compiled = compile_rule(rule, id, &newlines, reading);
         compiled.overrides = overrides;
-        compiled.fingerprint = fingerprint;
+        compiled.fingerprint = identity.whole;
         compiled
     });
     let rules = rules.collect();
-    Policy {
+    let policy = Policy {
         name: name.as_deref().unwrap_or("default").into(),
         revision: revision(source),
         mode: file.mode.map_or(Mode::Shadow, Spanned::into_inner),
@@ -81,7 +87,16 @@ pub(crate) fn compile(
         servers: surroundings.servers,
         tools,
         rules,
-    }
+    };
+    let subject = lint::Subject {
+        policy: &policy,
+        written: &written,
+        identities: &identities,
+        servers: &surroundings.server_names,
+        newlines: &newlines,
+    };
+    lint::about_policy(subject, reading);
+    policy
 }
 
 /// The content hash of a policy file: SHA-256, lower-case hex.
