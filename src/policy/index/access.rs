@@ -56,9 +56,12 @@ fn best(table: &Table) -> Option<Access<'_>> {
 }
 
 fn accesses(condition: &Condition) -> Vec<Access<'_>> {
-    let looked_at = match &condition.subject {
-        Subject::Arguments(pointers) => LookedAt::Arguments(pointers),
-        Subject::Fact(fact) => LookedAt::Fact(*fact),
+    let looked_at = if let Subject::Arguments(pointers) = &condition.subject {
+        LookedAt::Arguments(pointers)
+    } else if let Subject::Fact(fact) = &condition.subject {
+        LookedAt::Fact(*fact)
+    } else {
+        return Vec::new();
     };
     let keys = condition.tests.iter().flat_map(keys);
     keys.map(|keys| Access { looked_at, keys }).collect()

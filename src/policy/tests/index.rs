@@ -246,7 +246,7 @@ fn facts(agent: Option<&str>, is_placed: bool) -> Facts {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn the_index_agrees_with_the_linear_evaluator(
         source in any_policy(),
