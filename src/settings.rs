@@ -51,7 +51,10 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
     let policy = compile::compile(
         file,
         source,
-        environment.surroundings(servers, settings.audit.path.as_deref(), &parts),
+        compile::Surroundings {
+            server_names: settings.servers.keys().cloned().collect(),
+            ..environment.surroundings(servers, settings.audit.path.as_deref(), &parts)
+        },
         &mut reading,
     );
     let all = settle(source, syntax, reading.diagnostics);
@@ -105,7 +108,7 @@ impl Environment {
         let included = parts.iter().filter_map(|part| part.file.as_ref());
         let included = included.flat_map(|file| [Some(&file.path), file.leads_to.as_ref()]).flatten();
         let protected = self.protected.iter().chain(included).cloned().chain(store).collect();
-        compile::Surroundings { servers, protected, fail_mode: self.fail_mode }
+        compile::Surroundings { servers, protected, fail_mode: self.fail_mode, ..Default::default() }
     }
 }
 

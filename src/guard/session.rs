@@ -91,6 +91,7 @@ impl Session {
         let Opening { terms, unguarded, info, facts, links, elsewhere, steady_us } = opening;
         let limit = terms.max_frame;
         let stance = terms.policy.stance(info.agent.as_deref(), &info.server);
+        stance.prepare(&terms.policy);
         Self {
             default_reason: default_reason(&terms.policy, &stance),
             stance,
@@ -114,6 +115,7 @@ impl Session {
     /// A new revision takes force: for every frame that is not complete yet.
     pub fn adopt(&mut self, terms: Terms) {
         self.stance = terms.policy.stance(self.info.agent.as_deref(), &self.info.server);
+        self.stance.prepare(&terms.policy);
         self.default_reason = default_reason(&terms.policy, &self.stance);
         self.client.set_limit(terms.max_frame);
         self.server.set_limit(terms.max_frame);

@@ -14,6 +14,7 @@ mod index;
 mod known;
 mod label;
 mod limit;
+mod lint;
 mod matcher;
 mod parts;
 mod past;

@@ -101,6 +101,32 @@ pub fn part_at(joined: &str, offset: usize) -> Part {
     parts.swap_remove(index)
 }
 
+/// The lines of a joined text, each numbered in its file.
+#[derive(Debug)]
+pub(super) struct Numbered {
+    newlines: Vec<usize>,
+    parts: Vec<Part>,
+}
+
+impl Numbered {
+    pub(super) fn of(joined: &str) -> Self {
+        let newlines = memchr::memchr_iter(b'\n', joined.as_bytes()).collect();
+        Self { newlines, parts: parts(joined) }
+    }
+
+    /// The included file in which an offset lies, if it lies in one, and its line there, from 1.
+    pub(super) fn place(&self, offset: usize) -> (Option<&str>, usize) {
+        let within = self.parts.partition_point(|part| part.span.start <= offset).saturating_sub(1);
+        let part = self.parts.get(within);
+        let line = self.line(offset) - part.map_or(0, |part| self.line(part.span.start)) + 1;
+        (part.and_then(Part::path), line)
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.newlines.partition_point(|newline| *newline < offset)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -19,6 +19,9 @@ const HOPELESS: usize = 32 * MOST_BYTES;
 /// What the lazy automaton of one predicate may keep, bytes.
 const CACHE_BYTES: usize = 4 << 20;
 
+/// So many predicates are compiled before a call needs them: each takes a tenth of a megabyte or so.
+const MOST_WARM: usize = 256;
+
 /// Regexes of which any may be found. Clones share what is compiled.
 #[derive(Debug, Clone)]
 pub struct Regexes(Arc<Checked>);
@@ -82,16 +85,17 @@ impl Regexes {
 }
 
 impl Policy {
-    /// Compiles every regex that the first call would have to wait for. Takes seconds where there are thousands: for a
-    /// thread that nobody waits for.
+    /// Compiles the regexes that the first call would have to wait for. For a thread that nobody waits for; of a file
+    /// with very many only the first, as a call meets few of those.
     pub fn warm(&self) {
         let rules = self.rules.iter().flat_map(|rule| rule.when.iter().chain(&rule.any).chain(&rule.unless));
         let labels =
             self.labels.iter().flat_map(|label| label.when.iter().chain(&label.any).chain(&label.unless));
-        for test in rules.chain(labels).flatten().flat_map(|condition| &condition.tests) {
-            if let Predicate::Matches(regexes) = test {
-                regexes.is_match("");
-            }
+        let tests = rules.chain(labels).flatten().flat_map(|condition| &condition.tests);
+        let regexes = tests
+            .filter_map(|test| if let Predicate::Matches(regexes) = test { Some(regexes) } else { None });
+        for regexes in regexes.take(MOST_WARM) {
+            regexes.is_match("");
         }
     }
 }

@@ -21,6 +21,64 @@ impl ResolvePath for LocalLinks {
         let real = real.to_string_lossy();
         (real != path).then(|| real.into_owned())
     }
+
+    /// Most folders that rules name stand side by side: what holds for the folder around them is looked up once.
+    fn moved(&self, start: &str, folders: &[String]) -> Vec<(usize, String)> {
+        let mut moved = Vec::new();
+        let mut around: Option<(&str, Around)> = None;
+        for (at, folder) in folders.iter().enumerate() {
+            let Some((parent, name)) = folder.rsplit_once('/') else {
+                let whole = if start.is_empty() { None } else { self.resolve(start) };
+                moved.extend(whole.map(|real| (at, real)));
+                continue;
+            };
+            let known = match around.take() {
+                Some((known, around)) if known == parent => around,
+                Some(_) | None => Around::of(&format!("{start}{parent}")),
+            };
+            if !(known.is_missing && known.stays) {
+                let real = known.real(&format!("{start}{folder}"), name);
+                moved.extend(real.map(|real| (at, real)));
+            }
+            around = Some((parent, known));
+        }
+        moved
+    }
+}
+
+/// What is known of a folder, for the sake of what is in it.
+struct Around {
+    is_missing: bool,
+    /// It leads nowhere else.
+    stays: bool,
+    real: Option<PathBuf>,
+}
+
+impl Around {
+    /// The empty text is the root folder.
+    fn of(folder: &str) -> Self {
+        let folder = Path::new(if folder.is_empty() { "/" } else { folder });
+        let real = real(folder, 0);
+        let stays = real.as_ref().is_none_or(|real| *real == folder);
+        Self { is_missing: folder.symlink_metadata().is_err(), stays, real }
+    }
+
+    /// Where `path` leads, which has this name here; `None` where that is itself or cannot be told.
+    fn real(&self, path: &str, name: &str) -> Option<String> {
+        let at = Path::new(path);
+        let is_plain = self.is_missing
+            || match at.symlink_metadata() {
+                // Elsewhere a name that is no link may still be spelled in another case.
+                Ok(found) => cfg!(target_os = "linux") && !found.is_symlink(),
+                Err(_) => true,
+            };
+        if !is_plain {
+            return LocalLinks.resolve(path);
+        }
+        let real = self.real.as_ref().filter(|_| !self.stays)?.join(name);
+        let real = real.to_string_lossy();
+        (real != path).then(|| real.into_owned())
+    }
 }
 
 /// Follows the part that exists and keeps the rest. It is looked for from the top down, so that a long path of
@@ -93,6 +151,52 @@ mod tests {
         symlink(real, root.join("link")).unwrap();
         let resolved = LocalLinks.resolve(root.join("link/x").to_str().unwrap()).unwrap();
         assert_eq!(resolved, root.join("out\u{fffd}/x").to_str().unwrap());
+    }
+
+    #[test]
+    fn folders_asked_about_together_lead_where_each_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("real/deep")).unwrap();
+        std::fs::write(root.join("file"), "").unwrap();
+        for (link, target) in
+            [("link", "real"), ("real/up", ".."), ("dangling", "gone/on"), ("twice", "dangling")]
+        {
+            symlink(target, root.join(link)).unwrap();
+        }
+        symlink(root.join("ring"), root.join("ring")).unwrap();
+        let names = [
+            "",
+            "/real",
+            "/link",
+            "/link/deep",
+            "/link/new",
+            "/link/up/x",
+            "/dangling",
+            "/dangling/x",
+            "/twice/x",
+        ];
+        let more = [
+            "/gone",
+            "/gone/a",
+            "/gone/b",
+            "/gone/a/b",
+            "/ring",
+            "/ring/x",
+            "/file",
+            "/file/x",
+            "/real/up",
+            "/link/up",
+        ];
+        let folders: Vec<String> = names.into_iter().chain(more).map(str::to_owned).collect();
+        let absolute: Vec<String> =
+            folders[1..].iter().map(|folder| format!("{}{folder}", root.display())).collect();
+        for (start, folders) in [(root.to_str().unwrap(), &folders), ("", &absolute)] {
+            let each = folders.iter().enumerate();
+            let each =
+                each.filter_map(|(at, name)| Some((at, LocalLinks.resolve(&format!("{start}{name}"))?)));
+            assert_eq!(LocalLinks.moved(start, folders), each.collect::<Vec<_>>());
+        }
     }
 
     #[test]

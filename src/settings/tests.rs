@@ -61,6 +61,73 @@ fn every_valid_fixture_is_read() {
 }
 
 #[test]
+fn every_noted_fixture_shows_all_its_notes() {
+    for path in fixtures("noted") {
+        let source = fs::read_to_string(&path).unwrap();
+        let notes = match read(&source, &environment()) {
+            Ok(read) => read.notes,
+            Err(faults) => panic!("{}\n{}", path.display(), rendered(&faults, &source)),
+        };
+        let (found, expected) = (rendered(&notes, &source), path.with_extension("stderr"));
+        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+            fs::write(&expected, &found).unwrap();
+        }
+        assert_eq!(found, fs::read_to_string(&expected).unwrap_or_default(), "{}", path.display());
+    }
+}
+
+/// What is shown as an example is written as it should be.
+#[test]
+fn neither_the_example_nor_a_valid_fixture_gives_cause_for_a_note_on_its_rules() {
+    let mut sources = vec![include_str!("../../mcp.toml.example").to_owned()];
+    sources.extend(fixtures("valid").iter().map(|path| fs::read_to_string(path).unwrap()));
+    for source in sources {
+        let notes = read(&source, &environment()).unwrap_or_else(|_| panic!("{source}")).notes;
+        // Modes that differ from the file's are what some of them are there to show.
+        let others: Vec<_> = notes
+            .into_iter()
+            .filter(|note| {
+                !["stronger than", "the brake", "not served yet", "in a later version"]
+                    .iter()
+                    .any(|known| note.message.contains(known))
+            })
+            .collect();
+        assert!(others.is_empty(), "{}", rendered(&others, &source));
+    }
+}
+
+#[test]
+fn every_kind_of_name_that_is_nearly_right_is_put_right() {
+    for (line, meant) in [
+        ("modee = \"warn\"", "mode"),
+        ("mode = \"enforec\"", "enforce"),
+        ("default = \"alow\"", "allow"),
+        ("[[rule]]\naction = \"deny\"\ntols = \"x\"", "tools"),
+        ("[[rule]]\naction = \"denny\"", "deny"),
+        ("[[rule]]\naction = \"deny\"\nwhen = { agnet = \"x\" }", "agent"),
+        ("[[rule]]\naction = \"deny\"\nwhen = { \"/a\" = { mathces = \"x\" } }", "matches"),
+        ("[[rule]]\naction = \"deny\"\nwhen = { \"/a\" = { in = { list = \"trused\" } } }", "trusted"),
+        (
+            "[[rule]]\naction = \"deny\"\nid = \"first\"\n[[rule]]\naction = \"allow\"\noverrides = \"frist\"",
+            "first",
+        ),
+        ("[[rule]]\naction = \"deny\"\n[[rule.test]]\ntool = \"x\"\nexpects = \"deny\"", "expect"),
+        ("[[rule]]\naction = \"deny\"\nmodes = { ci-bto = \"enforce\" }", "ci-bot"),
+        ("[[rule]]\naction = \"deny\"\nservers = [\"flies\"]", "files"),
+    ] {
+        let tables = "[lists]\ntrusted = [\"x\"]\n[agents.ci-bot]\nmode = \"enforce\"\n[servers.files]\ncommand = \"x\"\n";
+        let source = format!("version = 1\n{line}\n{tables}");
+        let found = read(&source, &environment()).map_or_else(|faults| faults, |read| read.notes);
+        let hint = format!("did you mean `{meant}`?");
+        assert!(
+            found.iter().any(|one| one.hint.as_deref().is_some_and(|given| given.starts_with(&hint))),
+            "{}",
+            rendered(&found, &source)
+        );
+    }
+}
+
+#[test]
 fn every_invalid_fixture_shows_all_its_faults() {
     for path in fixtures("invalid") {
         let source = fs::read_to_string(&path).unwrap();

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::policy::lint::Identity;
 use crate::policy::schema::{Condition, File, Label, List, Rule, Tool};
 use crate::policy::{Effect, Number, On, Rate, Reach, Scalar, Share};
 
@@ -25,22 +26,23 @@ pub(super) fn tools(tools: &[Tool]) -> Value {
     sorted(tools.iter().map(entry))
 }
 
-/// What a rule is known by.
-pub(super) struct Identity {
-    pub(super) fingerprint: [u8; 32],
-    /// The same without `closed`.
-    pub(super) open: [u8; 32],
-}
-
 /// The identity of each rule; `overrides` gives the indices of the rules that each one lifts.
 pub(super) fn rules(file: &File, overrides: &[Vec<usize>], tools: &Value) -> Vec<Identity> {
     let open: Vec<Value> = file.rules.iter().map(|rule| content(rule, &file.labels, tools)).collect();
-    let closed = file.rules.iter().zip(&open).map(|(rule, open)| match &rule.closed {
-        Some(closed) if *closed.get_ref() => json!([open, "closed"]),
-        Some(_) | None => open.clone(),
-    });
-    let (closed, open) = (hashes(&closed.collect::<Vec<_>>(), overrides), hashes(&open, overrides));
-    closed.into_iter().zip(open).map(|(fingerprint, open)| Identity { fingerprint, open }).collect()
+    let is_closed = |rule: &Rule| rule.closed.as_ref().is_some_and(|closed| *closed.get_ref());
+    let closed = file.rules.iter().zip(&open);
+    let closed: Vec<Value> = closed
+        .map(|(rule, open)| if is_closed(rule) { json!([open, "closed"]) } else { open.clone() })
+        .collect();
+    let hashes = hashes(&closed, overrides).into_iter().zip(hashes(&open, overrides));
+    let all = file.rules.iter().zip(&open).zip(hashes);
+    all.map(|((rule, content), (whole, open))| Identity {
+        whole,
+        open,
+        matching: if is_closed(rule) { whole } else { matching(content) },
+        is_plain: !is_closed(rule) && is_plain(content),
+    })
+    .collect()
 }
 
 fn hashes(contents: &[Value], overrides: &[Vec<usize>]) -> Vec<[u8; 32]> {
@@ -55,6 +57,21 @@ fn hashes(contents: &[Value], overrides: &[Vec<usize>]) -> Vec<[u8; 32]> {
         },
     )
     .collect()
+}
+
+/// The hash of what a rule matches, whatever it does then: that comes first, and nothing in it has a comma.
+fn matching(content: &Value) -> [u8; 32] {
+    let text = content.to_string();
+    Sha256::digest(text.split_once(',').map_or("", |(_, matched)| matched)).into()
+}
+
+/// Whether a rule has nothing but names to go by. A key that is new here counts as something else.
+fn is_plain(content: &Value) -> bool {
+    let names = ["action", "tools", "servers", "methods"];
+    let says_nothing =
+        |value: &Value| matches!(value, Value::Null | Value::Bool(false)) || *value == json!([]);
+    let mut members = content.as_object().into_iter().flatten();
+    members.all(|(key, value)| names.contains(&key.as_str()) || says_nothing(value))
 }
 
 fn digest(value: &Value) -> [u8; 32] {

@@ -15,16 +15,17 @@ mod shell;
 mod time;
 mod url;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 use unicode_normalization::UnicodeNormalization;
 
+use super::lint;
+use super::parts::Numbered;
 use super::schema::{self, Reading};
-use super::{
-    Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Part, Policy, Rule, ToolMetadata, parts,
-};
+use super::{Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Policy, Rule, ToolMetadata};
 
 use names::What;
 
@@ -38,6 +39,8 @@ const LONGEST_NAME: usize = 64;
 pub(crate) struct Surroundings {
     /// `[servers.NAME]`, as far as it is about modes.
     pub(crate) servers: std::collections::BTreeMap<String, ModeSettings>,
+    /// The names of them all, those without a word about modes too.
+    pub(crate) server_names: BTreeSet<String>,
     /// What `callgate-self` guards.
     pub(crate) protected: Vec<String>,
     /// What holds where the file is silent.
@@ -62,24 +65,26 @@ pub(crate) fn compile(
     let ids = references::ids(&file.rules, reading);
     let overrides = references::overrides(&file.rules, &ids, reading);
     let tools_text = fingerprint::tools(&file.tools);
-    let fingerprints = fingerprint::rules(&file, &overrides, &tools_text);
+    let identities = fingerprint::rules(&file, &overrides, &tools_text);
     let labels = history::Labels::of(&file, reading);
     let looks_back: Vec<[Vec<usize>; 2]> =
         file.rules.iter().map(|rule| looks_back(rule, &labels, reading)).collect();
     let labels = history::labels(&file.labels, reading);
     let tools = file.tools.iter().map(|tool| tool_metadata(tool, reading)).collect();
-    let places = Places::of(source);
-    let parts = ids.into_iter().zip(overrides).zip(fingerprints).zip(looks_back);
+    let lines = Numbered::of(source);
+    lint::about_patterns(&file.rules, reading);
+    let written: Vec<lint::Written> = file.rules.iter().map(lint::Written::of).collect();
+    let parts = ids.into_iter().zip(overrides).zip(&identities).zip(looks_back);
     let rules = file.rules.into_iter().zip(parts).map(|(rule, (((id, overrides), identity), looks_back))| {
-        let mut compiled = compile_rule(rule, id, &places, reading);
+        let mut compiled = compile_rule(rule, id, &lines, reading);
         compiled.overrides = overrides;
-        compiled.fingerprint = identity.fingerprint;
+        compiled.fingerprint = identity.whole;
         compiled.open_fingerprint = identity.open;
         [compiled.after, compiled.unless_after] = looks_back;
         compiled
     });
     let rules = rules.collect();
-    Policy {
+    let policy = Policy {
         name: name.as_deref().unwrap_or("default").into(),
         revision: revision(source),
         mode: file.mode.map_or(Mode::Shadow, Spanned::into_inner),
@@ -94,7 +99,16 @@ pub(crate) fn compile(
         tools,
         labels,
         rules,
-    }
+    };
+    let subject = lint::Subject {
+        policy: &policy,
+        written: &written,
+        identities: &identities,
+        servers: &surroundings.server_names,
+        lines: &lines,
+    };
+    lint::about_policy(subject, reading);
+    policy
 }
 
 /// The content hash of a policy file: SHA-256, lower-case hex.
@@ -114,7 +128,7 @@ fn looks_back(rule: &schema::Rule, labels: &history::Labels, reading: &mut Readi
     [after, labels.named(rule.unless_after.as_ref(), "unless_after", reading)]
 }
 
-fn compile_rule(rule: schema::Rule, id: Arc<str>, places: &Places, reading: &mut Reading) -> Rule {
+fn compile_rule(rule: schema::Rule, id: Arc<str>, lines: &Numbered, reading: &mut Reading) -> Rule {
     let effect = rule.action.as_ref().map_or(Effect::Deny, |action| *action.get_ref());
     condition::check_absent_words(&rule, effect, reading);
     history::check_rate(&rule, effect, reading);
@@ -146,37 +160,16 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, places: &Places, reading: &mut
         severity: rule.severity.unwrap_or_default(),
         class: rule.class.unwrap_or_default(),
         owner: rule.owner,
-        examples: rule.examples.into_iter().map(|example| places.example(example)).collect(),
+        examples: rule.examples.into_iter().map(|example| placed(example, lines)).collect(),
         fingerprint: [0; 32],
         open_fingerprint: [0; 32],
     }
 }
 
-/// Where lines begin, and in which file.
-struct Places {
-    newlines: Vec<usize>,
-    parts: Vec<Part>,
-}
-
-impl Places {
-    fn of(source: &str) -> Self {
-        let newlines = memchr::memchr_iter(b'\n', source.as_bytes()).collect();
-        Self { newlines, parts: parts(source) }
-    }
-
-    fn line(&self, offset: usize) -> usize {
-        self.newlines.partition_point(|newline| *newline < offset)
-    }
-
-    /// With its place.
-    fn example(&self, example: Spanned<Example>) -> Example {
-        let at = example.span().start;
-        let within = self.parts.partition_point(|part| part.span.start <= at).saturating_sub(1);
-        let part = self.parts.get(within);
-        let line = self.line(at) - part.map_or(0, |part| self.line(part.span.start)) + 1;
-        let file = part.and_then(Part::path).map(Into::into);
-        Example { file, line, ..example.into_inner() }
-    }
+/// With its place.
+fn placed(example: Spanned<Example>, lines: &Numbered) -> Example {
+    let (file, line) = lines.place(example.span().start);
+    Example { file: file.map(Into::into), line, ..example.into_inner() }
 }
 
 fn tool_metadata(tool: &schema::Tool, reading: &mut Reading) -> ToolMetadata {

@@ -56,12 +56,15 @@ fn best(table: &Table) -> Option<Access<'_>> {
 }
 
 fn accesses(condition: &Condition) -> Vec<Access<'_>> {
-    let looked_at = match &condition.subject {
-        Subject::Arguments(pointers) => LookedAt::Arguments(pointers),
+    let looked_at = if let Subject::Arguments(pointers) = &condition.subject {
+        LookedAt::Arguments(pointers)
+    } else if let Subject::Fact(fact) = &condition.subject
+        && !fact.is_truth()
+    {
+        LookedAt::Fact(*fact)
+    } else {
         // What a server claims of a tool is in doubt where it did not list it: there is no value to look up.
-        Subject::Fact(fact) if fact.is_truth() => return Vec::new(),
-        Subject::Time(_) => return Vec::new(),
-        Subject::Fact(fact) => LookedAt::Fact(*fact),
+        return Vec::new();
     };
     let keys = condition.tests.iter().flat_map(keys);
     keys.map(|keys| Access { looked_at, keys }).collect()

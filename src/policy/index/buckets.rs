@@ -77,11 +77,9 @@ impl Buckets {
                 pointers.iter().map(|pointer| first(&pointer.segments)).collect::<Option<Vec<_>>>()
             }
         };
-        match names {
-            Some(names) => {
-                names.into_iter().for_each(|name| self.by_name.entry(name).or_default().push(field))
-            }
-            None => self.open.push(field),
+        let Some(names) = names else { return self.open.push(field) };
+        for name in names {
+            self.by_name.entry(name).or_default().push(field);
         }
     }
 

@@ -95,7 +95,9 @@ impl Field {
         let look = &Look::new(scene);
         match &self.place {
             Place::Fact(fact) => {
-                fact_values(*fact, scene).into_iter().for_each(|word| self.text(word, look, found));
+                for word in fact_values(*fact, scene) {
+                    self.text(word, look, found);
+                }
             }
             Place::Arguments(pointers) => {
                 for pointer in pointers {
@@ -215,7 +217,9 @@ impl Draft {
             Keys::UpTo(bound) => self.field.ranges.up_to.push((bound, rule)),
             Keys::Parts(parts) => {
                 self.field.with_parts.push(rule);
-                parts.into_iter().for_each(|part| self.parts.entry(part).or_default().push(rule));
+                for part in parts {
+                    self.parts.entry(part).or_default().push(rule);
+                }
             }
             Keys::Folders(folders) => self.places.add_folders(folders, rule),
             Keys::PathParts(parts) => self.places.add_parts(parts, rule),

@@ -245,8 +245,33 @@ fn facts(agent: Option<&str>, is_placed: bool) -> Facts {
     }
 }
 
+/// Every test at every kind of place against every kind of value, which chance would take long to bring together.
+#[test]
+fn every_test_meets_every_value() {
+    let places = ["/a", "/a/b", "/b | /a", "/**", "/**/b"];
+    let pairs = places.iter().flat_map(|place| TESTS.iter().map(move |test| (place, test)));
+    let rules: Vec<String> = pairs
+        .map(|(place, test)| format!("[[rule]]\naction = 'deny'\nwhen = {{ '{place}' = {test} }}\n"))
+        .collect();
+    let policy = compiled(&format!("version = 1\nmax_judged = 20\n{}", rules.concat()));
+    let (at_work, lost) = (facts(None, true), facts(None, false));
+    let stance = policy.stance(None, "files");
+    for leaf in LEAVES {
+        for arguments in
+            [format!("{{\"a\":{leaf}}}"), format!("{{\"a\":{{\"b\":[{leaf}]}}}}"), (*leaf).to_owned()]
+        {
+            let arguments = Json::from_text(&arguments);
+            let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
+            for world in [World::of(&at_work), World::of(&at_work).with_links(&Table), World::of(&lost)] {
+                let found = policy.evaluate(&stance, &call, world);
+                assert_eq!(found, policy.evaluate_linearly(&stance, &call, world), "{call:?}");
+            }
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn the_index_agrees_with_the_linear_evaluator(
         source in any_policy(),
