@@ -19,7 +19,7 @@ use crate::settings::Durability;
 const APPLICATION_ID: i64 = 0x6361_6c67;
 
 /// Every migration, oldest first; the file's `user_version` is how many it has.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// How long to keep trying while other processes create or migrate the same file.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@ mod pruning;
 mod reading;
 mod secrecy;
 mod tampering;
+mod together;
 mod writing;
 
 use std::os::unix::fs::PermissionsExt;
