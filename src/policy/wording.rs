@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::{
     Anchor, Base, Condition, HostItem, HostName, HostPort, Names, Number, PathGlob, Predicate, Scalar,
-    Subject,
+    ShellItems, SqlKinds, Subject,
 };
 use crate::wire::shown;
 
@@ -66,12 +66,10 @@ impl Predicate {
             }
             Self::Exists(wanted) => exists(*wanted),
             Self::PathUnder(bases) => {
-                let words = ["is a path under", "is a path outside"];
-                Wording::of("path_under", words, bases.iter().map(base).collect())
+                of_places("path_under", ["is a path under", "is a path outside"], bases)
             }
             Self::PathOutside(bases) => {
-                let words = ["is a path outside", "is a path under"];
-                Wording::of("path_outside", words, bases.iter().map(base).collect())
+                of_places("path_outside", ["is a path outside", "is a path under"], bases)
             }
             Self::PathGlob(globs) => {
                 let words = ["is a path that fits", "is a path that does not fit"];
@@ -85,21 +83,11 @@ impl Predicate {
                 let words = ["has the scheme", "has not the scheme"];
                 Wording::of("scheme", words, schemes.iter().map(|scheme| shown(scheme)).collect())
             }
-            Self::ShellAny(items) => {
-                let words = ["runs what one of these says:", "runs nothing of"];
-                Wording::of("shell_any", words, items.texts().map(shown).collect())
-            }
-            Self::ShellOnly(items) => {
-                let words = ["runs only", "runs more than"];
-                Wording::of("shell_only", words, items.texts().map(shown).collect())
-            }
-            Self::SqlAny(sql) => {
-                let words = ["has a statement that is", "has no statement that is"];
-                Wording::of("sql_any", words, sql.kinds.names().map(str::to_owned).collect())
-            }
+            Self::ShellAny(items) => of_shell("shell_any", ["runs", "runs none of"], items),
+            Self::ShellOnly(items) => of_shell("shell_only", ["runs only", "runs more than"], items),
+            Self::SqlAny(sql) => of_sql("sql_any", ["has a statement that is", "has none that is"], sql),
             Self::SqlOnly(sql) => {
-                let words = ["has only statements that are", "has a statement that is none of"];
-                Wording::of("sql_only", words, sql.kinds.names().map(str::to_owned).collect())
+                of_sql("sql_only", ["has only statements that are", "has more statements than"], sql)
             }
             Self::IpIn(nets) => {
                 let words = ["is an address in", "is no address in"];
@@ -107,6 +95,18 @@ impl Predicate {
             }
         }
     }
+}
+
+fn of_places(word: &'static str, is: [&str; 2], bases: &[Base]) -> Wording {
+    Wording::of(word, is, bases.iter().map(base).collect())
+}
+
+fn of_shell(word: &'static str, is: [&str; 2], items: &ShellItems) -> Wording {
+    Wording::of(word, is, items.texts().map(shown).collect())
+}
+
+fn of_sql(word: &'static str, is: [&str; 2], sql: &SqlKinds) -> Wording {
+    Wording::of(word, is, sql.kinds.names().map(str::to_owned).collect())
 }
 
 impl Condition {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
+use super::batch::{Batches, Way};
 use super::chain::{self, Encoder, Hash, JUDGEMENT_COLUMN, Table};
 use super::intake::{Entry, Event, count, json, text};
 use super::judgement::Judgement;
@@ -49,20 +50,23 @@ pub(super) struct Appending<'a> {
     encoder: &'a mut Encoder,
     /// Looked up once for all rows of the transaction.
     insert_event: Insert<'a>,
+    batches: Batches,
     /// The last `seq` of the file.
     last: i64,
 }
 
 impl<'a> Appending<'a> {
+    /// `batches` are those of the entries that follow.
     pub(super) fn new(
         connection: &'a Connection,
         state: &'a mut State,
         known: &'a mut Known,
         encoder: &'a mut Encoder,
+        batches: Batches,
     ) -> Result<Self> {
         let last = last_seq(connection)?;
         let insert_event = Insert::prepare(connection, INSERT_EVENT)?;
-        Ok(Self { connection, state, known, encoder, insert_event, last })
+        Ok(Self { connection, state, known, encoder, insert_event, batches, last })
     }
 
     /// Appends one entry; the `seq` of an event, 0 for the rest.
@@ -84,9 +88,18 @@ impl<'a> Appending<'a> {
         }
     }
 
+    /// Calls and all else: even, after all there are. A completion: beside its call, or with others.
     fn event(&mut self, event: &Event) -> Result<i64> {
+        let Some(call) = event.of else { return self.row((self.last / 2 + 1) * 2, event) };
+        match self.batches.way(call, self.last) {
+            Way::Alone => self.row(call + 1, event),
+            Way::Batch(seq, note) => self.row(seq, &Event::batch(event.ts, note)),
+            Way::Gone => Ok(0),
+        }
+    }
+
+    fn row(&mut self, seq: i64, event: &Event) -> Result<i64> {
         let session = self.session()?;
-        let seq = self.place(event);
         let n = self.state.n + 1;
         let mut columns = event.columns(seq, session, n);
         let hash = self.encoder.link(&self.state.hash, Table::Events, &columns);
@@ -96,11 +109,6 @@ impl<'a> Appending<'a> {
         self.insert_event.row(&columns, &hash)?;
         (self.state.n, self.state.hash, self.last) = (n, hash, self.last.max(seq));
         Ok(seq)
-    }
-
-    /// Even, after all there are; for a completion the odd one after its call.
-    fn place(&self, event: &Event) -> i64 {
-        event.of.map_or((self.last / 2 + 1) * 2, |call| call + 1)
     }
 
     /// The row of `sessions` in force, written now if it is not yet.

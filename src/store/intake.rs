@@ -61,6 +61,7 @@ pub(super) enum Kind {
     Completion,
     Gap,
     Notice,
+    Batch,
 }
 
 impl Kind {
@@ -70,6 +71,7 @@ impl Kind {
             Self::Completion => 2,
             Self::Gap => 3,
             Self::Notice => 4,
+            Self::Batch => 5,
         }
     }
 }
@@ -206,7 +208,24 @@ fn labels(call: &CallRecord) -> Vec<&str> {
     call.labels.iter().map(|label| &**label).collect()
 }
 
+/// How a call ended: `status`, `latency_us` and `result_bytes`, as the columns have them.
+pub(super) type Ended = [i64; 3];
+
+impl Entry {
+    /// For a completion: the `seq` of its call, and what it says.
+    pub(super) fn completed(&self) -> Option<(i64, Ended)> {
+        let Self::Event(event) = self else { return None };
+        let (call, done) = (event.of?, event.completion.as_ref()?);
+        Some((call, [status_number(done.status), number(done.latency_us), number(done.result_bytes)]))
+    }
+}
+
 impl Event {
+    /// The row for completions that come together.
+    pub(super) fn batch(ts: i64, note: String) -> Self {
+        Self { note: Some(note), ..Self::new(Kind::Batch, ts) }
+    }
+
     fn new(kind: Kind, ts: i64) -> Self {
         Self {
             kind,
@@ -259,7 +278,11 @@ pub(super) fn text(value: Option<&str>) -> ValueRef<'_> {
 
 /// A column that counts.
 pub(super) fn count(value: Option<u64>) -> ValueRef<'static> {
-    value.map_or(ValueRef::Null, |count| ValueRef::Integer(i64::try_from(count).unwrap_or(i64::MAX)))
+    value.map_or(ValueRef::Null, |count| ValueRef::Integer(number(count)))
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// JSON text; the types given here have no way to fail.

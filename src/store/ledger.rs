@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::batch::Batches;
 use super::chain::{self, Encoder, End, Hash};
 use super::insert::{Appending, Known};
 use super::intake::{Entry, Event, Intake, Kind, json};
@@ -225,7 +226,7 @@ impl Ledger {
                 // Its call is in a gap: there is nothing that it could complete.
                 None => return,
             },
-            (Kind::Call | Kind::Completion | Kind::Gap | Kind::Notice, _) => {}
+            (Kind::Call | Kind::Completion | Kind::Gap | Kind::Notice | Kind::Batch, _) => {}
         }
         self.pending.push(Entry::Event(event));
     }
@@ -266,7 +267,7 @@ impl Ledger {
 
     fn append(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
         let Self { state, known, encoder, pending, seqs, .. } = self;
-        let mut appending = Appending::new(connection, state, known, encoder)?;
+        let mut appending = Appending::new(connection, state, known, encoder, Batches::of(pending))?;
         seqs.clear();
         for entry in pending.iter() {
             seqs.push(appending.entry(entry)?);

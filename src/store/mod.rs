@@ -4,10 +4,11 @@
 //! Invariant: rows are only ever added, each linked by hash to the one before it of the same session; `prune` alone takes
 //! rows away, and leaves a sealed account of them.
 //!
-//! Reading order: `migrations/0001.sql` (the tables and the view `audit`), [`Store`] (the two ways in), `queue` (what waits),
-//! `intake` and `judgement` (from records to rows), `ledger` and `insert` (the transaction), `writer` (the thread), `chain`
-//! and `verify` (the hashes), [`Reader`], [`prune()`].
+//! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view `audit`), [`Store`] (the two ways in), `queue` (what
+//! waits), `intake` and `judgement` (from records to rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the
+//! thread), `chain` and `verify` (the hashes), [`Reader`], [`prune()`].
 
+mod batch;
 mod chain;
 mod error;
 mod insert;

@@ -24,8 +24,8 @@ const BATCH: i64 = 2_000;
 /// The oldest events up to a `seq`.
 const OLDEST: &str = "SELECT coalesce(s.session, ''), e.n, e.hash, e.seq FROM events AS e \
     LEFT JOIN sessions AS s ON s.id = e.session WHERE e.seq <= ?1 ORDER BY e.seq LIMIT ?2";
-/// The first event that is young enough. A completion is as old as its call.
-const FIRST_KEPT: &str = "SELECT seq FROM events WHERE ts >= ?1 AND kind <> 2 ORDER BY seq LIMIT 1";
+/// The first event that is young enough. Completions are as old as their calls.
+const FIRST_KEPT: &str = "SELECT seq FROM events WHERE ts >= ?1 AND kind NOT IN (2, 5) ORDER BY seq LIMIT 1";
 /// The event of a `seq`.
 const ONE: &str = "SELECT coalesce(s.session, ''), e.n, e.hash, e.seq FROM events AS e \
     LEFT JOIN sessions AS s ON s.id = e.session WHERE e.seq = ?1 LIMIT ?2";
@@ -101,7 +101,7 @@ fn used_bytes(connection: &Connection) -> Result<u64, StoreError> {
     Ok(u64::try_from(pages * read("page_size")?).unwrap_or_default())
 }
 
-/// The last `seq` that is too old. A call and its completion go together.
+/// The last `seq` that is too old. A call and its completion go together; a batch goes with the calls after it.
 fn cut_by_age(connection: &Connection, before_ms: i64) -> Result<i64, StoreError> {
     let first_kept: Option<i64> =
         connection.query_row(FIRST_KEPT, [before_ms], |row| row.get(0)).optional()?;

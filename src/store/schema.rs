@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002-tools.sql"),
     include_str!("migrations/0003-history.sql"),
+    include_str!("migrations/0004-batches.sql"),
 ];
 
 /// How long to keep trying while other processes create or migrate the same file.

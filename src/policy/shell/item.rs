@@ -92,7 +92,7 @@ impl Item {
         };
         let words = parts.map(Wanted::new).collect::<Result<Vec<_>, _>>()?;
         let leading = words.iter().rposition(|word| matches!(word, Wanted::Plain(_))).map_or(0, |at| at + 1);
-        Ok(Self { program, words, leading, text })
+        Ok(Self { text, program, words, leading })
     }
 
     /// As the file spells it.

@@ -8,6 +8,7 @@ mod reading;
 mod running;
 mod secrecy;
 mod tampering;
+mod together;
 mod writing;
 
 use std::os::unix::fs::PermissionsExt;
