@@ -76,9 +76,11 @@ pub(super) fn definitions() -> Value {
             "anyOf": [string(), { "type": "array", "items": string() }, predicates(|word| OF_FACTS.contains(&word))],
         },
         "time": {
-            "type": "object",
-            "properties": { "in": reference("strings"), "zone": string() },
-            "required": ["in"], "additionalProperties": false,
+            "anyOf": [string(), { "type": "array", "items": string() }, {
+                "type": "object",
+                "properties": { "in": reference("strings"), "zone": string() },
+                "required": ["in"], "additionalProperties": false,
+            }],
         },
         "truth": {
             "anyOf": [boolean(), { "type": "array", "items": boolean() },
