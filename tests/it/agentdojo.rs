@@ -59,7 +59,11 @@ fn stopped(run: &Value) -> Vec<bool> {
             let out = session.client_bytes(format!("{frame}\n").as_bytes(), Now::default());
             let verdict = out.records.iter().find_map(|record| match record {
                 Record::Call(call) => Some(call.verdict.unwrap()),
-                _ => None,
+                Record::Completion(_)
+                | Record::Gap(_)
+                | Record::Notice(_)
+                | Record::Tools(_)
+                | Record::Trace(_) => None,
             });
             let stopped = verdict.unwrap() >= Effect::RequireApproval;
             if !stopped {
