@@ -107,8 +107,11 @@ impl Place<'_> {
 }
 
 fn lead(text: &str) -> Lead<'_> {
+    // `http:7` is a host called http to some, and 0.0.0.7 to browsers.
+    let is_scheme = || split_scheme(text).is_some_and(|(scheme, _)| is_one_of(scheme, SPECIAL));
     if text.len() <= LONGEST_AUTHORITY
         && let Some((host, port)) = host_and_port(text)
+        && !is_scheme()
     {
         return Lead::Place(Place { host, port, default_port: None, userinfo: false });
     }

@@ -192,12 +192,15 @@ fn a_bare_host_is_one() {
         ("::1", "[::1]", Satisfied),
         ("[::1]:80", "[::1]:80", Satisfied),
         ("localhost:3000", "localhost:3000", Satisfied),
+        ("http", "http:7", Opaque),
+        ("evil.test", "https:443", Opaque),
     ] {
         assert_eq!(on(item, text), expected, "{item} {text}");
     }
     assert_eq!(within("10.0.0.0/8", "10.0.0.1"), Satisfied);
     assert_eq!(within("10.0.0.0/8", "10.0.0.1:80"), Satisfied);
     assert_eq!(within("::1/128", "::1"), Satisfied);
+    assert_eq!(within("0.0.0.0/8", "http:7"), Opaque);
 }
 
 #[test]
