@@ -2,8 +2,8 @@
 //!
 //! It judges nothing. Invariant: every text is one line without control or invisible characters, whatever the file says.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 use super::{
     Anchor, Base, Condition, HostItem, HostName, HostPort, Names, Number, PathGlob, Predicate, Scalar,
