@@ -83,6 +83,14 @@ pub fn suddenly_rule_less(old: &Config, new: &Config) -> bool {
     !old.policy.rules.is_empty() && new.policy.rules.is_empty() && !new.rules_written
 }
 
+/// The first included file that has become blank: more likely cut short than meant, for it could be taken away.
+pub fn suddenly_blank(old: &str, new: &str) -> Option<String> {
+    let (before, after) = (parts(old), parts(new));
+    let was_full = |path| before.iter().any(|part| part.path() == Some(path) && !is_blank(part.text(old)));
+    let blank = after.iter().filter(|part| is_blank(part.text(new)));
+    blank.filter_map(Part::path).find(|path| was_full(path)).map(str::to_owned)
+}
+
 /// What a file is read against.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {

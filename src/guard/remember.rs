@@ -3,13 +3,15 @@
 //! It refuses to take an answer for a success that only says that the work goes on. Invariant: what a call leaves
 //! behind is remembered in the step that judges it, so that no call beside it comes in between.
 
+use std::borrow::Cow;
+
 use super::effect::Outbox;
 use super::flight::{Asks, InFlight};
 use super::past::{By, Left};
 use super::session::{Session, notice};
 use crate::policy::Traces;
 use crate::record::{NoticeKind, Now, Record, Status};
-use crate::wire::Json;
+use crate::wire::{Json, JsonKind, fold};
 
 /// What people are told when the store does not say what other processes do.
 const BLIND: &str = "the audit store cannot be read: calls of other processes do not count, and labels of theirs \
@@ -90,13 +92,45 @@ impl Left {
 }
 
 /// Whether a result is the end of the call: not a task that goes on (2025-11-25, tasks), nor a question to the
-/// client (2026-07-28, multi round-trip requests).
+/// client (2026-07-28, multi round-trip requests). An object, as every result is; one that says of an error
+/// anything but `false` may mean that there was one, whatever its spelling.
 fn is_complete(result: Option<&[u8]>) -> bool {
     let Some(result) = result.and_then(|bytes| std::str::from_utf8(bytes).ok()).and_then(Json::from_text)
     else {
         return false;
     };
     let kind = result.member("resultType");
-    result.member("task").is_none()
+    let succeeds =
+        |(name, value): (Cow<'_, str>, Json<'_>)| fold(&name) != "iserror" || value.text() == "false";
+    result.kind() == JsonKind::Object
+        && result.members().all(succeeds)
+        && result.member("task").is_none()
         && kind.is_none_or(|kind| kind.as_str().is_some_and(|kind| kind == "complete"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_that_says_nothing_of_an_error_is_a_success() {
+        for success in [r#"{"content":[]}"#, r#"{"isError":false}"#, "{}", r#"{"resultType":"complete"}"#] {
+            assert!(is_complete(Some(success.as_bytes())), "{success}");
+        }
+        for other in [
+            "null",
+            "[]",
+            r#""ok""#,
+            r#"{"isError":true}"#,
+            r#"{"isError":"true"}"#,
+            r#"{"isError":1}"#,
+            r#"{"isError":null}"#,
+            r#"{"IsError":true}"#,
+            r#"{"task":{}}"#,
+            r#"{"resultType":"input_required"}"#,
+        ] {
+            assert!(!is_complete(Some(other.as_bytes())), "{other}");
+        }
+        assert!(!is_complete(None));
+    }
 }

@@ -20,7 +20,7 @@ use super::sources::{gather, places};
 use crate::clock::now;
 use crate::policy::{assignments, weakens};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource};
-use crate::settings::{Config, Environment, is_blank, read, suddenly_rule_less};
+use crate::settings::{Config, Environment, is_blank, read, suddenly_blank, suddenly_rule_less};
 
 /// How long a file must have been still before what weakens takes force.
 const STILL: Duration = Duration::from_secs(1);
@@ -274,6 +274,9 @@ fn judge(watched: &Watched, text: &Result<String, String>, age: Duration) -> Jud
     };
     if suddenly_rule_less(&watched.config, &config) {
         return Judged::Refuse("all rules are gone; write `rule = []` if that is meant".into());
+    }
+    if let Some(path) = watched.text.as_ref().and_then(|old| suddenly_blank(old, text)) {
+        return Judged::Refuse(format!("`{path}` is empty; write `rule = []` there, or take the file away"));
     }
     let more = STILL.saturating_sub(age);
     if !more.is_zero() && weakens(&watched.config.policy, &config.policy) {

@@ -118,6 +118,20 @@ fn a_running_session_follows_every_included_file() {
     assert!(stops(&mut client, "c_tool"), "the last good revision stays");
 }
 
+#[test]
+fn an_included_file_that_is_suddenly_empty_leaves_its_rules_in_force() {
+    let home = home();
+    let (mut client, _record) = home.converse(&[]);
+    assert!(stops(&mut client, "b_tool"));
+    write(&home, "rules/b.toml", "");
+    let refused = || home.notices().into_iter().find(|notice| notice.kind == "policy_refused");
+    assert!(until(PATIENCE, refused).is_some(), "{}", client.server.stderr());
+    assert!(client.server.stderr().contains("rules/b.toml` is empty"), "{}", client.server.stderr());
+    assert!(stops(&mut client, "b_tool"));
+    write(&home, "rules/b.toml", "rule = []\n");
+    assert!(until(PATIENCE, || (!stops(&mut client, "b_tool")).then_some(())).is_some(), "said so");
+}
+
 fn stops(client: &mut McpClient, tool: &str) -> bool {
     client.call(tool, &json!({})).get("result").is_none()
 }

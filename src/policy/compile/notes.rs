@@ -2,7 +2,7 @@
 //!
 //! It never makes a file unusable. Invariant: everything here is a note.
 
-use crate::policy::schema::{File, List, Reading, Rule};
+use crate::policy::schema::{File, List, PredicateWord, Reading, Rule, did_you_mean};
 use crate::policy::{Effect, Fact, Mode, Names};
 use crate::wire::mcp;
 
@@ -19,6 +19,7 @@ pub(super) fn about_modes(file: &File, reading: &mut Reading) {
     for rule in &file.rules {
         about_rule(rule, base, reading);
         about_tests_in_time(rule, reading);
+        about_lists_of_the_harmless(rule, reading);
         if file.default.unwrap_or(Effect::Allow) == Effect::Allow {
             about_allow(rule, reading);
         }
@@ -63,6 +64,25 @@ fn about_rule(rule: &Rule, base: Mode, reading: &mut Reading) {
     }
 }
 
+/// A rule that stops what it lists as harmless, and lets the rest pass.
+fn about_lists_of_the_harmless(rule: &Rule, reading: &mut Reading) {
+    if rule.action.as_ref().is_none_or(|action| *action.get_ref() == Effect::Allow) {
+        return;
+    }
+    let any = rule.any.iter().flat_map(toml::Spanned::get_ref);
+    let conditions = rule.when.iter().chain(any).flat_map(toml::Spanned::get_ref);
+    for test in conditions.flat_map(|condition| &condition.tests) {
+        if let PredicateWord::ShellOnly | PredicateWord::SqlOnly = test.word.get_ref() {
+            let hint = "to stop all else, write it in `unless`";
+            reading.note_with(
+                test.word.span(),
+                "this stops what is listed here, and lets all else pass",
+                hint,
+            );
+        }
+    }
+}
+
 /// A test that means another thing at night.
 fn about_tests_in_time(rule: &Rule, reading: &mut Reading) {
     let any = rule.any.iter().flat_map(toml::Spanned::get_ref);
@@ -76,6 +96,12 @@ fn about_tests_in_time(rule: &Rule, reading: &mut Reading) {
 
 /// A note on a rule whose methods all pass unjudged. Unknown methods are judged.
 pub(super) fn about_methods(written: &List<String>, methods: &Names, reading: &mut Reading) {
+    for method in written.get_ref().iter().filter(|method| !mcp::is_known(method.get_ref())) {
+        if let Some(hint) = did_you_mean(method.get_ref(), mcp::GOVERNED.iter().copied()) {
+            let message = format!("callgate does not know a method `{}`", method.get_ref());
+            reading.note_with(method.span(), message, hint);
+        }
+    }
     let passes = |method: &String| mcp::is_known(method) && !mcp::is_governed(method);
     if !methods.exact.is_empty() && methods.globs.is_empty() && methods.exact.iter().all(passes) {
         let hint = format!("judged are {} and methods that callgate does not know", mcp::GOVERNED.join(", "));

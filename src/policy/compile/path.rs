@@ -94,6 +94,14 @@ fn anchored<'t>(text: &'t str, span: &Range<usize>, reading: &mut Reading) -> Op
         (format!("`{text}` names another user's home folder"), "only `~` and `~/…` are known".to_owned())
     } else if text.is_empty() {
         ("an empty path".to_owned(), "write `/`, `{root}` or `~`".to_owned())
+    } else if let Some(rest) =
+        ["$HOME", "${HOME}", "{home}", "%USERPROFILE%"].iter().find_map(|home| text.strip_prefix(home))
+    {
+        (format!("`{text}` holds a variable, which is not expanded"), format!("write `~{rest}`"))
+    } else if text.contains('\\') || text.get(1..2) == Some(":") {
+        let hint = "paths begin with `/`, `~/` or `{root}`; drives and backslashes are opaque, so that rules that restrict \
+            match them anyway";
+        (format!("`{text}` is a path of Windows"), hint.to_owned())
     } else {
         let rest = text.trim_start_matches("./");
         (

@@ -42,6 +42,24 @@ fn pointer(text: &str, span: &Range<usize>, reading: &mut Reading) -> Option<Poi
         );
         return None;
     }
+    if path.contains(", /") || path.contains(",/") {
+        let message = format!("the pointers in `{text}` are not told apart");
+        fault(reading, span.clone(), message, "several are joined with a bar, not with a comma: `/a | /b`");
+        return None;
+    }
+    if path.split('/').any(str::is_empty) {
+        let message = format!("the pointer `{text}` asks for a member without a name");
+        let hint = format!(
+            "write `/{}`",
+            path.split('/').filter(|name| !name.is_empty()).collect::<Vec<_>>().join("/")
+        );
+        reading.note_with(span.clone(), message, hint);
+    }
+    if let Some(inner) = path.strip_prefix("arguments/").or_else(|| path.strip_prefix("params/arguments/")) {
+        let message =
+            format!("pointers begin inside the arguments, so `{text}` asks for more of that name in them");
+        reading.note_with(span.clone(), message, format!("write `/{inner}`"));
+    }
     let segments: Option<Vec<Segment>> = path.split('/').map(segment).collect();
     if segments.is_none() {
         let message = format!("`~` in the pointer `{text}` must be followed by 0 or 1");

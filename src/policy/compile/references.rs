@@ -85,6 +85,11 @@ fn target(index: usize, name: &Spanned<String>, known: &Known<'_>, reading: &mut
     let text = name.get_ref().nfc().collect::<String>();
     let text = text.as_str();
     let Some(found) = known.by_id.get(text).copied() else {
+        if text == "callgate-self" {
+            let hint = "`self_protection = false` at the top of the file takes it away, wholly and visibly";
+            fault(reading, name.span(), format!("`{text}` is built in: no rule overrides it"), hint);
+            return None;
+        }
         let near = did_you_mean(text, known.by_id.keys().copied());
         let hint = near.unwrap_or_else(|| "`overrides` lists ids of rules in this file".to_owned());
         fault(reading, name.span(), format!("no rule has the id `{text}`"), &hint);

@@ -46,6 +46,15 @@ fn item(text: &Spanned<String>, fold: Fold, reading: &mut Reading) -> Option<Ite
         Err(Unfit::Line(odd)) => {
             (format!("`{written}` is a shell line: it holds `{}`", odd.escape_default()), SHAPE)
         }
+        Err(Unfit::Redirection) => {
+            let hint = "what is written to a file is an item of its own, whatever writes it: `\"> /etc/*\"`";
+            (format!("`{written}` holds a redirection"), hint)
+        }
+        Err(Unfit::Assignment(name)) => {
+            let hint =
+                "a program is found behind assignments too; for the variable alone write its name with `=`";
+            (format!("`{written}` sets the variable `{name}`"), hint)
+        }
         Err(Unfit::NegatedProgram) => {
             let hint = "`!` excludes an argument: `\"rm -r !/tmp/*\"`; to admit some programs only, use `shell_only`";
             (format!("`{written}` excludes a program"), hint)

@@ -117,7 +117,7 @@ fn minute(text: &str) -> Option<u16> {
 }
 
 fn read_days(text: &str) -> Result<Days, &'static str> {
-    if text.starts_with(|c: char| c.is_ascii_digit()) && text.len() > 5 {
+    if text.len() > 5 && text.bytes().take(4).all(|byte| byte.is_ascii_digit()) {
         let (first, last) = text.split_once("..").unwrap_or((text, text));
         let (first, last): (Date, Date) = (date(first)?, date(last)?);
         return if first <= last { Ok(Days::Dates(first, last)) } else { Err(DATE_FORM) };

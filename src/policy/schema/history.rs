@@ -69,10 +69,14 @@ pub(super) fn label(mut section: Section<'_>, reading: &mut Reading) -> Label {
 
 /// Reads `rate`.
 pub(super) fn rate(node: Node<'_>, title: &str, reading: &mut Reading) -> Option<Spanned<Rate>> {
+    let hint = "a rate is so many calls in so much time: `rate = { max = 20, per = \"1m\" }`";
+    if !node.get_ref().is_table() {
+        reading.fault_with(node.span(), "`rate` must be a table", hint);
+        return None;
+    }
     let mut section = table(node, "rate", format!("`rate` of {title}"), reading)?;
     for key in ["max", "per"] {
         if !section.has(key) {
-            let hint = "a rate is so many calls in so much time: `rate = { max = 20, per = \"1m\" }`";
             reading.fault_with(node.span(), format!("`{key}` is missing in `rate` of {title}"), hint);
         }
     }
@@ -91,10 +95,15 @@ fn max(node: Node<'_>, reading: &mut Reading) -> Option<u32> {
         reading.expected("an integer", node, "max");
         return None;
     };
-    let max = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
-    let max = max.filter(|max| (1..=MOST_CALLS).contains(max));
+    let max = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
+    let too_few = max.is_some_and(|max| max < 1);
+    let max = max.and_then(|max| u32::try_from(max).ok()).filter(|max| (1..=MOST_CALLS).contains(max));
     if max.is_none() {
-        let hint = "a rule without `rate` stops the first call already";
+        let hint = if too_few {
+            "a rule without `rate` stops the first call already"
+        } else {
+            "a smaller `max` in a shorter `per` allows as much"
+        };
         reading.fault_with(node.span(), format!("`max` must be between 1 and {MOST_CALLS}"), hint);
     }
     max

@@ -80,7 +80,10 @@ pub(crate) fn parse(source: &str) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
     let (mut errors, mut lines) = (Vec::new(), BTreeSet::new());
     for error in found {
         let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
-        let error = Diagnostic::fault(error.span().unwrap_or(0..0), message);
+        let span = error.span().unwrap_or(0..0);
+        let hint = toml_hint(source.get(span.start..).unwrap_or_default(), error.message());
+        let error = Diagnostic::fault(span, message);
+        let error = if let Some(hint) = hint { error.with_hint(hint) } else { error };
         // One per line: the others follow from the first.
         if lines.insert(error.place(source).line) {
             errors.push(error);
@@ -90,6 +93,29 @@ pub(crate) fn parse(source: &str) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
         }
     }
     (document, errors)
+}
+
+/// What to write instead of what people write that know other formats; `text` is what the error points at.
+fn toml_hint(text: &str, message: &str) -> Option<&'static str> {
+    const TYPOGRAPHIC: [char; 4] = ['“', '”', '‘', '’'];
+    if message.starts_with("missing escaped value") {
+        return Some("between single quotes a backslash is itself: '\\d+'");
+    }
+    if message.starts_with("duplicate key") {
+        return Some(
+            "a key stands once in a table: put several values into one list, or begin another [[rule]]",
+        );
+    }
+    if text.starts_with('/') {
+        return Some("a pointer stands in quotes: `\"/path\"`");
+    }
+    if text.starts_with(TYPOGRAPHIC) {
+        return Some("write plain quotes: \"");
+    }
+    if text.starts_with("null") || text.starts_with("None") {
+        return Some("TOML has no null: leave the key out; `{ exists = false }` asks for what is absent");
+    }
+    (text.starts_with("True") || text.starts_with("False")).then_some("truth values are `true` and `false`")
 }
 
 /// The tables of one file.

@@ -85,6 +85,28 @@ macro_rules! file_words {
 }
 pub(crate) use file_words;
 
+/// Keys of a rule that people write behind the header of a table in it, where they mean nothing.
+const RULE_KEYS: &[&str] = &[
+    "id",
+    "action",
+    "tools",
+    "servers",
+    "methods",
+    "when",
+    "any",
+    "unless",
+    "rate",
+    "unless_after",
+    "closed",
+    "overrides",
+    "mode",
+    "modes",
+    "severity",
+    "class",
+    "owner",
+    "reason",
+];
+
 /// One table of the file. Each key is taken at most once; [`Section::finish`] reports the rest.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
@@ -94,11 +116,12 @@ pub(crate) struct Section<'a> {
     pub(crate) span: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
+    reported: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     pub(crate) fn new(title: impl Into<String>, span: Range<usize>, entries: &'a DeTable<'a>) -> Self {
-        Self { title: title.into(), span, entries, known: Vec::new() }
+        Self { title: title.into(), span, entries, known: Vec::new(), reported: Vec::new() }
     }
 
     /// Every key with its value, for tables whose keys are names of the author's choice.
@@ -122,6 +145,11 @@ impl<'a> Section<'a> {
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.known.push(key);
         self.entries.get(key)
+    }
+
+    /// Takes a key that is reported already. Not offered as one that is known.
+    pub(crate) fn pass(&mut self, key: &'static str) {
+        self.reported.push(key);
     }
 
     /// Takes a string that is not empty.
@@ -238,7 +266,8 @@ impl<'a> Section<'a> {
 
     /// Reports every key that nobody took.
     pub(crate) fn finish(self, reading: &mut Reading) {
-        for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref())) {
+        let taken = |key: &str| self.known.contains(&key) || self.reported.contains(&key);
+        for (key, _) in self.entries.iter().filter(|(key, _)| !taken(key.get_ref())) {
             let place = if self.title.is_empty() { String::new() } else { format!(" in {}", self.title) };
             let message = format!("unknown key `{}`{place}", key.get_ref());
             match self.hint_for(key.get_ref()) {
@@ -248,11 +277,19 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The title without its number.
+    fn header(&self) -> &str {
+        self.title.split_once(' ').map_or(self.title.as_str(), |(header, _)| header)
+    }
+
     fn hint_for(&self, key: &str) -> Option<String> {
         if self.title == super::INCLUDED {
             let hint =
                 "what is included holds [lists], [[tool]] and [[rule]]; everything else stands in mcp.toml";
             return Some(hint.to_owned());
+        }
+        if self.title.starts_with("[[rule.") && RULE_KEYS.contains(&key) {
+            return Some(format!("`{key}` belongs to the rule: put it above {}", self.header()));
         }
         if !self.title.is_empty() && super::TOP_KEYS.contains(&key) {
             return Some(format!("`{key}` belongs at the top of the file, above the first [table]"));

@@ -228,6 +228,11 @@ pub(super) fn conditions(
     title: &str,
     reading: &mut Reading,
 ) -> Option<Spanned<Vec<Condition>>> {
+    if node.get_ref().is_array() {
+        let hint = "a list of tables, of which one must hold, is `any`";
+        reading.fault_with(node.span(), format!("`{key}` must be a table, found a list"), hint);
+        return None;
+    }
     let section = table(node, key, format!("`{key}` of {title}"), reading)?;
     let before = reading.diagnostics.len();
     let conditions: Vec<_> =
@@ -299,8 +304,47 @@ fn predicates(node: Node<'_>, name: &str, reading: &mut Reading) -> Option<Vec<T
         reading.fault_with(node.span(), format!("the condition on `{name}` says nothing"), hint);
     }
     dialect(&mut section, &mut tests, reading);
+    said_elsewhere(&mut section, name, reading);
     section.finish(reading);
     Some(tests)
+}
+
+/// Words of other tools for what is said otherwise here, and how.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("regex", "a regex is `matches`"),
+    ("regexp", "a regex is `matches`"),
+    ("pattern", "a regex is `matches`, `*` and `?` are for `glob`"),
+    ("contains", "write `glob = \"*text*\"`"),
+    ("includes", "write `glob = \"*text*\"`"),
+    ("starts_with", "write `glob = \"text*\"`"),
+    ("startswith", "write `glob = \"text*\"`"),
+    ("prefix", "write `glob = \"text*\"`"),
+    ("ends_with", "write `glob = \"*text\"`"),
+    ("endswith", "write `glob = \"*text\"`"),
+    ("suffix", "write `glob = \"*text\"`"),
+    ("equals", "equality is `eq`"),
+    ("not", "what must not hold stands in `unless`"),
+    ("ne", "what must not hold stands in `unless`"),
+    ("not_in", "what must not hold stands in `unless`"),
+    ("min", "at least is `ge`"),
+    ("max", "at most is `le`"),
+    ("domain", "the host of a URL is `host`"),
+    ("cidr", "networks are for `ip_in`"),
+    (
+        "zone",
+        "only the fact `time` has a zone: `time = { in = [\"Mon-Fri 09:00-18:00\"], zone = \"Europe/Rome\" }`",
+    ),
+];
+
+/// Reports predicates by the names that other tools have for them.
+fn said_elsewhere(section: &mut Section<'_>, name: &str, reading: &mut Reading) {
+    for (word, hint) in ELSEWHERE {
+        if section.has(word) {
+            let message = format!("unknown key `{word}` in the condition on `{name}`");
+            reading.fault_with(section.key_span(word), message, *hint);
+            section.pass(word);
+        }
+    }
 }
 
 /// Hands `dialect` to the predicates that read SQL.

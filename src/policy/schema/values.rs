@@ -38,13 +38,41 @@ pub(crate) fn word<T: Word>(node: Node<'_>, key: &str, reading: &mut Reading) ->
     let word = T::from_word(text.get_ref());
     if word.is_none() {
         let message = format!("unknown word `{}` for `{key}`", text.get_ref());
-        let hint = match did_you_mean(text.get_ref(), T::WORDS.iter().copied()) {
+        let hint = match meant(text.get_ref(), T::WORDS)
+            .or_else(|| did_you_mean(text.get_ref(), T::WORDS.iter().copied()))
+        {
             Some(hint) => format!("{hint} (words: {})", list_words(T::WORDS.iter().copied())),
             None => format!("words: {}", list_words(T::WORDS.iter().copied())),
         };
         reading.fault_with(node.span(), message, hint);
     }
     word.map(|word| Spanned::new(node.span(), word))
+}
+
+/// Words that other tools have for ours.
+const ELSEWHERE: &[(&str, &[&str])] = &[
+    ("require_approval", &["ask", "confirm", "prompt", "approve", "approval", "review"]),
+    ("deny", &["reject", "refuse", "forbid", "disallow", "stop"]),
+    ("allow", &["permit", "accept", "pass", "grant"]),
+    ("enforce", &["enforcing", "enforcement", "on", "active", "block"]),
+    ("shadow", &["dry-run", "dry_run", "dryrun", "log", "observe", "report", "permissive", "learn"]),
+    ("off", &["disabled", "none", "disable"]),
+    ("mysql", &["mariadb"]),
+    ("postgres", &["postgresql", "pg", "psql", "redshift", "cockroachdb"]),
+    ("mssql", &["sqlserver", "sql-server", "tsql", "t-sql", "sybase"]),
+    ("sqlite", &["sqlite3"]),
+    ("result", &["response", "answer", "success"]),
+    ("critical", &["urgent", "severe", "highest"]),
+    ("medium", &["moderate", "normal"]),
+    ("low", &["info", "minor"]),
+];
+
+/// What a word of another tool is here, where that may stand.
+fn meant(word: &str, words: &[&str]) -> Option<String> {
+    let word = word.to_lowercase();
+    let (ours, _) =
+        ELSEWHERE.iter().find(|(ours, theirs)| words.contains(ours) && theirs.contains(&word.as_str()))?;
+    Some(format!("did you mean `{ours}`?"))
 }
 
 /// A scalar, a list of scalars, or `{ list = "name" }`.

@@ -62,6 +62,10 @@ pub(in crate::policy) enum Unfit {
     TooLong,
     /// It holds this, which belongs to a shell line.
     Line(char),
+    /// A redirection among the words: it counts as a program of its own.
+    Redirection,
+    /// The program is a variable that is set.
+    Assignment(String),
     /// `!` in front of the program.
     NegatedProgram,
     /// `!` in front of nothing.
@@ -85,6 +89,18 @@ impl Item {
         let program = parts.next().ok_or(Unfit::Empty)?;
         if program.starts_with('!') {
             return Err(Unfit::NegatedProgram);
+        }
+        if let Some((name, value)) = program.split_once('=')
+            && !value.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            return Err(Unfit::Assignment(name.to_owned()));
+        }
+        if parts
+            .clone()
+            .any(|word| word.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['<', '>']))
+        {
+            return Err(Unfit::Redirection);
         }
         let program = match fold {
             Fold::Case => Pattern::new(&program.to_lowercase())?,
@@ -245,6 +261,10 @@ impl Wanted {
     fn is(&self, argument: &Word, is_rm: bool) -> Answer {
         let Some(text) = argument.known() else { return Answer::No };
         match self {
+            // Some file may have the flag's name.
+            Self::Letters(_) | Self::Flag(_) if argument.is_pattern() && is_flag_pattern(text) => {
+                Answer::Maybe
+            }
             Self::Letters(letters) => {
                 let each = letters.chars().map(|letter| words::flag(letter, text, is_rm));
                 if text.strip_prefix('-') == Some(letters) {
@@ -303,6 +323,12 @@ impl Wanted {
             Self::Other(_) => Answer::No,
         }
     }
+}
+
+/// Whether the name of a flag is a pattern of file names: `-[r]f`, `--forc?`.
+fn is_flag_pattern(text: &str) -> bool {
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    name.starts_with('-') && name.contains(['*', '?', '['])
 }
 
 impl Pattern {

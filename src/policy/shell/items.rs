@@ -45,18 +45,34 @@ impl ShellItems {
     pub(in crate::policy) fn any(&self, given: &Given<'_>) -> Told {
         let told = self.any_as_given(given);
         let Given::Words(words) = given else { return told };
-        if told != Told::Not || words.len() < 2 {
+        if told != Told::Not {
             return told;
         }
         // Some servers put the words together again, and some mean several lines.
-        let joined = self.any_as_given(&Given::Line(&words.join(" "))) == Told::Satisfied;
-        let lines = words.first().is_some_and(|word| word.contains([' ', '\t', '\n']));
-        let some_line = || words.iter().any(|line| self.any_as_given(&Given::Line(line)) != Told::Not);
-        if joined || lines && some_line() { Told::Doubtful(Doubt::Hidden) } else { Told::Not }
+        let is_line = |word: &Cow<'_, str>| word.contains([' ', '\t', '\n']);
+        let as_line = |text: &str| self.any_as_given(&Given::Line(text));
+        let joined = as_line(&words.join(" ")) == Told::Satisfied;
+        let hidden = || words.iter().any(|word| is_line(word) && as_line(word) == Told::Satisfied);
+        let lines =
+            || words.first().is_some_and(is_line) && words.iter().any(|line| as_line(line) != Told::Not);
+        if joined || hidden() || lines() { Told::Doubtful(Doubt::Hidden) } else { Told::Not }
     }
 
     /// Whether there is a command in it, and items admit every one.
     pub(in crate::policy) fn only(&self, given: &Given<'_>) -> Told {
+        let told = self.only_as_given(given);
+        let Given::Words(words) = given else { return told };
+        if told != Told::Satisfied || words.len() < 2 {
+            return told;
+        }
+        // Some servers put the words together again. What is no line then runs nothing.
+        match self.only_as_given(&Given::Line(&words.join(" "))) {
+            Told::Satisfied | Told::Doubtful(Doubt::Syntax) => Told::Satisfied,
+            Told::Not | Told::Doubtful(Doubt::Hidden) => Told::Doubtful(Doubt::Hidden),
+        }
+    }
+
+    fn only_as_given(&self, given: &Given<'_>) -> Told {
         let mut only = Only { items: &self.0, found: false, refused: false, doubt: None };
         read(given, &mut only);
         match only {

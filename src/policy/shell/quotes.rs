@@ -4,6 +4,7 @@
 //! on where something ends, nothing further is read.
 
 use super::cursor::Cursor;
+use super::run::substitutes;
 use super::script::Shell;
 use super::word::{Unknown, Word};
 use super::{Doubt, Lexed, ansi};
@@ -152,6 +153,10 @@ impl Shell<'_, '_> {
                 match cursor.peek().ok_or(Doubt::Syntax)? {
                     b'}' => {
                         cursor.bump();
+                        // `${x:='$(y)'}` sets x to something that other expansions run.
+                        if substitutes(inner.text()) {
+                            shell.listener.doubt(Doubt::Hidden);
+                        }
                         return Ok(several);
                     }
                     b'\\' => {

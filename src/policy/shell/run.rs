@@ -85,6 +85,17 @@ impl Shell<'_, '_> {
                 self.aliases(arguments);
                 Ok(Input::Data)
             }
+            Kind::Callback(flags) => {
+                let runs = |word: &Word| {
+                    word.known()
+                        .is_none_or(|text| text.starts_with('-') && text.contains(|c| flags.contains(c)))
+                };
+                if arguments.iter().any(runs) { Err(Doubt::Hidden) } else { Ok(Input::Data) }
+            }
+            Kind::Subscript => {
+                let evaluates = |word: &Word| word.text().contains('[') && substitutes(word.text());
+                if arguments.iter().any(evaluates) { Err(Doubt::Hidden) } else { Ok(Input::Data) }
+            }
             Kind::Declaration => {
                 arguments
                     .iter()
@@ -308,6 +319,11 @@ fn behind_subcommand<'w>(arguments: &'w [Word], subcommands: &[&str]) -> Option<
     let most = if leads { arguments.len() } else { 1 };
     let at = arguments.iter().take(most).position(|word| subcommands.contains(&word.text()))?;
     arguments.get(at + 1..)
+}
+
+/// Whether a text that is not expanded now would run something if it were later.
+pub(super) fn substitutes(text: &str) -> bool {
+    text.contains("$(") || text.contains('`')
 }
 
 /// A variable in front of a program, also where its name is quoted.

@@ -9,7 +9,7 @@ use std::mem;
 use super::cursor::Cursor;
 use super::heredoc::{HereDoc, Reader};
 use super::redirect::is_descriptor;
-use super::run::{Input, is_plain_file};
+use super::run::{Input, is_plain_file, substitutes};
 use super::word::Word;
 use super::{Command, Doubt, Lexed, Listener};
 
@@ -316,6 +316,10 @@ impl<'l, 'f> Shell<'l, 'f> {
 
     /// A variable that is set, as a program `NAME=` with the value as its argument.
     pub(super) fn assigned(&mut self, name: &str, value: Word) {
+        // Arithmetic, `${name@P}` and prompts expand what a variable holds.
+        if substitutes(value.text()) {
+            self.listener.doubt(Doubt::Hidden);
+        }
         self.tell(&Word::plain(format!("{}=", name.trim_end_matches('+'))), &[value]);
     }
 

@@ -64,7 +64,7 @@ const PLAIN: Spec = Spec {
 pub(super) const WRAPPERS: &[Spec] = &[
     Spec {
         names: "nohup builtin busybox toybox noglob nocorrect - not and or begin fakeroot proxychains \
-            proxychains4 torsocks dbus-run-session unbuffer rlwrap",
+            proxychains4 torsocks dbus-run-session unbuffer rlwrap catchsegv",
         ..PLAIN
     },
     Spec {
@@ -217,7 +217,47 @@ pub(super) const WRAPPERS: &[Spec] = &[
         ..PLAIN
     },
     Spec { names: "caffeinate", flags: "disum", valued: "tw", ..PLAIN },
-    Spec { names: "arch", flags: "", ..PLAIN },
+    Spec { names: "arch linux32 linux64 i386 x86_64 uname26", flags: "3BFILRSTXZh", ..PLAIN },
+    Spec { names: "setarch", flags: "3BFILRSTXZh", operands: 1, ..PLAIN },
+    Spec {
+        names: "prlimit",
+        flags: "hV",
+        valued: "o",
+        long: "help noheadings raw verbose version as core cpu data fsize locks memlock msgqueue nice nofile \
+            nproc rss rtprio rttime sigpending stack",
+        long_valued: "output",
+        ..PLAIN
+    },
+    Spec {
+        names: "numactl",
+        flags: "asHhl",
+        valued: "iwpPmNCd",
+        long: "all balancing hardware localalloc show",
+        long_valued: "interleave weighted-interleave preferred preferred-many membind cpunodebind physcpubind",
+        ..PLAIN
+    },
+    Spec {
+        names: "systemd-run",
+        flags: "dGPqrStThv",
+        valued: "EHMpu",
+        long: "collect pipe pty quiet remain-after-exit same-dir scope send-sighup service-type shell slice-inherit \
+            no-ask-password no-block user system wait help version",
+        long_valued: "description host machine nice on-active on-boot on-calendar on-startup on-unit-active \
+            on-unit-inactive path-property property setenv slice socket-property timer-property uid gid \
+            unit working-directory",
+        rest: Rest::ProgramOrShell,
+        ..PLAIN
+    },
+    Spec {
+        names: "run0",
+        long: "no-ask-password help version",
+        long_valued: "unit property description slice user group nice chdir setenv background machine",
+        rest: Rest::ProgramOrShell,
+        ..PLAIN
+    },
+    Spec { names: "faketime", flags: "mfh", long: "exclude-monotonic help version", operands: 1, ..PLAIN },
+    Spec { names: "firejail bwrap", rest: Rest::ProgramOrShell, ..PLAIN },
+    Spec { names: "entr", flags: "acdnprsxz", rest: Rest::Script, ..PLAIN },
     Spec {
         names: "npx bunx pnpx uvx",
         flags: "yqn",
@@ -228,6 +268,13 @@ pub(super) const WRAPPERS: &[Spec] = &[
         ..PLAIN
     },
 ];
+
+/// The loader of programs, called by its own name.
+pub(super) const LOADER: Spec = Spec {
+    long: "list verify inhibit-cache list-tunables list-diagnostics help version",
+    long_valued: "library-path glibc-hwcaps-prepend glibc-hwcaps-mask inhibit-rpath audit preload argv0",
+    ..PLAIN
+};
 
 /// `command`
 pub(super) const COMMAND: Spec = Spec { flags: "p", ..PLAIN };

@@ -3,7 +3,7 @@
 //! It refuses to be complete: a program that is not here runs nothing else as far as we know. Invariant: an option
 //! that is not listed is never taken for granted, see [`super::run`].
 
-use super::specs::{COMMAND, PARALLEL, Spec, WRAPPERS, XARGS, has};
+use super::specs::{COMMAND, LOADER, PARALLEL, Spec, WRAPPERS, XARGS, has};
 
 /// How a program runs others.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,10 @@ pub(super) enum Kind {
     Alias,
     /// It sets variables.
     Declaration,
+    /// A built-in command: with one of these flags it runs what an argument says, or runs it later.
+    Callback(&'static str),
+    /// A built-in command that takes names of variables, whose subscripts are evaluated.
+    Subscript,
     /// `find`: behind `-exec` and its like.
     Find,
     /// What it reads becomes arguments.
@@ -78,12 +82,21 @@ pub(super) fn kind(name: &str) -> Kind {
         "trap" => Kind::Trap,
         "alias" => Kind::Alias,
         "export" | "declare" | "local" | "readonly" | "typeset" => Kind::Declaration,
+        "mapfile" | "readarray" | "complete" => Kind::Callback("C"),
+        "compgen" => Kind::Callback("CFW"),
+        "bind" => Kind::Callback("x"),
+        "enable" => Kind::Callback("f"),
+        "hash" => Kind::Callback("p"),
+        "test" | "[" | "[[" | "printf" | "read" | "unset" | "let" | "wait" | "getopts" => Kind::Subscript,
         "find" | "gfind" | "fd" | "fdfind" => Kind::Find,
         "xargs" | "gxargs" => Kind::Xargs(&XARGS),
         "parallel" => Kind::Parallel(&PARALLEL),
         "at" | "batch" => Kind::Input,
         "cmd" | "pwsh" | "powershell" => Kind::Foreign,
         "runuser" => Kind::Delegate,
+        _ if name.starts_with("ld-linux") || name.starts_with("ld-musl") || name == "ld.so" => {
+            Kind::Wrapper(&LOADER)
+        }
         _ if is_language(name) => Kind::Language,
         _ if CONTAINERS.contains(&name) || runner(name).is_some() => Kind::Delegate,
         _ => named(name).map_or(Kind::Plain, Kind::Wrapper),

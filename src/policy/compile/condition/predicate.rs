@@ -213,7 +213,12 @@ fn unknown_kind(word: &Spanned<String>, reading: &mut Reading) {
     let lower = text.to_ascii_lowercase();
     let with =
         (lower == "with").then(|| "`WITH …` is of the kinds of what is done in and behind it".to_owned());
+    let first = || {
+        let kind = Kinds::words().find(|kind| lower.split_whitespace().next() == Some(*kind))?;
+        Some(format!("did you mean `{kind}`? a kind is one word, whatever it is done to"))
+    };
     let hint = with
+        .or_else(first)
         .or_else(|| did_you_mean(text, Kinds::words()))
         .unwrap_or_else(|| format!("kinds: {}", list_words(Kinds::words())));
     fault(reading, word.span(), format!("`{text}` is not a kind of SQL statement"), &hint);

@@ -1,11 +1,13 @@
 //! What items say of the commands that are found.
 
-use super::{Doubt, Given, Told, any_of, in_doubt, only_of, runs, runs_not, told_any, told_only};
+use super::{Doubt, Fold, Given, Item, Told, any_of, in_doubt, only_of, runs, runs_not, told_any, told_only};
 
 #[test]
 fn flags_are_found_in_bundles_and_by_the_names_that_everyone_gives_them() {
     runs(&["rm -rf x", "rm -fr x", "rm -f -r x", "rm -R x", "rm --recursive x", "rm x y -vr", "rm -r=1"]);
     runs_not(&["rm -f x", "rm x", "rm --force x", "rm r", "rmdir -r x", "rm --register x", "rm"]);
+    in_doubt(&["rm -[r]f x", "rm -?f x", "rm --rec* x"]);
+    runs_not(&["rm --include=*.rs x", "rm '-[r]' x"]);
     in_doubt(&["rm --rec x", "rm $FLAGS x", "rm -$F x", "rm {-r,x}", "rm \"$@\"", "rm \"$X\""]);
     let force = ["git push --force", "git push -f"];
     for line in
@@ -193,8 +195,36 @@ fn a_list_of_words_is_one_command() {
     assert_eq!(told(&[]), Told::Not);
     assert_eq!(told(&["ls", "; rm -r x"]), Told::Doubtful(Doubt::Hidden));
     assert_eq!(told(&["ls -la", "rm -r x"]), Told::Doubtful(Doubt::Hidden));
+    assert_eq!(told(&["rm -r x"]), Told::Doubtful(Doubt::Hidden));
+    assert_eq!(told(&["ls", "rm -r x"]), Told::Doubtful(Doubt::Hidden));
+    assert_eq!(told(&["git", "commit", "-m", "rm is gone"]), Told::Not);
     assert_eq!(told(&["bash"]), Told::Doubtful(Doubt::Hidden));
-    assert_eq!(only_of(&["ls"]).only(&words(&["ls", "> x"])), Told::Satisfied);
     assert_eq!(only_of(&["ls"]).only(&words(&["ls x"])), Told::Not);
     assert_eq!(only_of(&["ls"]).only(&words(&[])), Told::Not);
+}
+
+#[test]
+fn words_that_a_server_may_put_together_again_are_admitted_only_as_a_line_too() {
+    let items = only_of(&["ls", "git *"]);
+    let told = |words: &[&str]| items.only(&Given::Words(words.iter().map(|word| (*word).into()).collect()));
+    assert_eq!(told(&["ls", "-la"]), Told::Satisfied);
+    assert_eq!(told(&["git", "commit", "-m", "a b"]), Told::Satisfied);
+    assert_eq!(told(&["ls", "; rm -r x"]), Told::Doubtful(Doubt::Hidden));
+    assert_eq!(told(&["ls", "$(rm -r x)"]), Told::Doubtful(Doubt::Hidden));
+    assert_eq!(told(&["ls", "> x"]), Told::Doubtful(Doubt::Hidden));
+    // As a line this is none, and runs nothing.
+    assert_eq!(told(&["git", "commit", "-m", "it's (nearly) right"]), Told::Satisfied);
+    assert_eq!(told(&["rm", "x"]), Told::Not);
+}
+
+#[test]
+fn what_no_argument_could_be_is_no_word_of_an_item() {
+    for line in ["echo > x", "ls 2>/dev/null", "cat < x", "A=1 rm", "FOO=bar"] {
+        assert!(Item::new(line, Fold::Case).is_err(), "{line}");
+    }
+    for item in
+        ["> /etc/*", "< /dev/tcp/*", "RUST_LOG=", "LD_PRELOAD= *", "dd of=/dev/*", "git push --force=*"]
+    {
+        assert!(Item::new(item, Fold::Case).is_ok(), "{item}");
+    }
 }

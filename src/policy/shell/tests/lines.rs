@@ -326,3 +326,25 @@ fn what_only_mentions_a_program_does_not_run_it() {
         "git commit -m \"$(cat <<'EOF'\nit's rm -r x\nEOF\n)\"",
     ]);
 }
+
+#[test]
+fn a_program_is_found_behind_what_sets_limits_and_walls_around_it() {
+    runs(&[
+        "prlimit --nproc=5 rm -r x",
+        "numactl -N 0 -m 0 rm -r x",
+        "numactl --cpunodebind=0 rm -r x",
+        "systemd-run rm -r x",
+        "systemd-run --user --scope -p MemoryMax=1G rm -r x",
+        "systemd-run --unit=u -- rm -r x",
+        "run0 --user=root rm -r x",
+        "setarch x86_64 -R rm -r x",
+        "linux64 rm -r x",
+        "faketime '2020-01-01' rm -r x",
+        "faketime -f '+1d' rm -r x",
+        "bwrap rm -r x",
+        "firejail rm -r x",
+        "ls | entr -r rm -r x",
+        "/lib64/ld-linux-x86-64.so.2 /bin/rm -r x",
+        "/lib/ld-musl-x86_64.so.1 --library-path /x /bin/rm -r x",
+    ]);
+}
