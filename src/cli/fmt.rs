@@ -74,7 +74,8 @@ impl Fmt {
 
 /// The text of the file without what it includes, byte for byte: joined, it may have got a line end.
 fn own_text(file: &File) -> anyhow::Result<String> {
-    let text = fs::read_to_string(&file.path).with_context(|| format!("cannot read `{}`", file.path.display()))?;
+    let text =
+        fs::read_to_string(&file.path).with_context(|| format!("cannot read `{}`", file.path.display()))?;
     let read = parts(&file.text).first().map_or("", |own| own.text(&file.text));
     if text.strip_suffix('\n').unwrap_or(&text) != read.strip_suffix('\n').unwrap_or(read) {
         return Err(Exit::Failed.because(format!("`{}` changed just now; try again", file.path.display())));

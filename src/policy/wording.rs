@@ -2,12 +2,12 @@
 //!
 //! It judges nothing. Invariant: every text is one line without control or invisible characters, whatever the file says.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 use super::{
     Anchor, Base, Condition, HostItem, HostName, HostPort, Names, Number, PathGlob, Predicate, Scalar,
-    ShellItems, SqlKinds, Subject,
+    ShellItems, SqlKinds, Subject, Windows,
 };
 use crate::wire::shown;
 
@@ -94,6 +94,15 @@ impl Predicate {
                 Wording::of("ip_in", words, nets.iter().map(ToString::to_string).collect())
             }
         }
+    }
+}
+
+impl Windows {
+    /// The question whether a time is in one of the windows, in words.
+    pub fn wording(&self) -> Wording {
+        let operands: Vec<String> = self.windows.iter().map(ToString::to_string).collect();
+        let told = format!("{} ({})", told(&operands), self.zone_name());
+        Wording { word: "in", operands, is: format!("is in {told}"), is_not: format!("is not in {told}") }
     }
 }
 

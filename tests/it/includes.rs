@@ -147,11 +147,19 @@ fn status_compares_a_process_with_all_of_its_files() {
     let (_client, _record) = home.converse(&[]);
     let status = || home.run(&["status", "--json"]).json()[0].clone();
     let fresh = until(PATIENCE, || Some(status()).filter(|session| session["running"] == true)).unwrap();
-    assert_eq!((&fresh["stale"], &fresh["rules"][2]["rule"]), (&json!(false), &json!("no-b_tool")), "{fresh:#}");
+    assert_eq!(
+        (&fresh["stale"], &fresh["rules"][2]["rule"]),
+        (&json!(false), &json!("no-b_tool")),
+        "{fresh:#}"
+    );
     // Nobody takes up what has a fault.
     write(&home, "rules/b.toml", "[[rule]]\nid = \"half");
     let stale = status();
-    assert_eq!((&stale["stale"], &stale["rules"][2]["rule"]), (&json!(true), &json!("no-b_tool")), "{stale:#}");
+    assert_eq!(
+        (&stale["stale"], &stale["rules"][2]["rule"]),
+        (&json!(true), &json!("no-b_tool")),
+        "{stale:#}"
+    );
     fs::remove_file(beside(&home, "lists.toml")).unwrap();
     let told = home.run(&["status"]);
     assert!(told.out.contains("cannot include"), "{told:?}");
@@ -160,7 +168,9 @@ fn status_compares_a_process_with_all_of_its_files() {
 #[test]
 fn the_store_keeps_no_secret_of_a_policy_in_several_files() {
     let home = home();
-    home.write_policy(&format!("{MAIN}[lists]\nown = [\"x\"]\n[servers.x]\ncommand = \"x\"\nenv = {{ A = \"hunter2\" }}\n"));
+    home.write_policy(&format!(
+        "{MAIN}[lists]\nown = [\"x\"]\n[servers.x]\ncommand = \"x\"\nenv = {{ A = \"hunter2\" }}\n"
+    ));
     let (mut client, _record) = home.converse(&["--server", "x"]);
     client.call("x", &json!({}));
     client.server.close_stdin();
