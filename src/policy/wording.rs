@@ -76,21 +76,35 @@ impl Predicate {
                 Wording::of("path_glob", words, globs.iter().map(path_glob).collect())
             }
             Self::Host(hosts) => {
-                let words = ["leads to", "leads to none of"];
-                Wording::of("host", words, hosts.iter().map(|host| shown(&host.to_string())).collect())
+                let hosts = hosts.iter().map(|host| shown(&host.to_string())).collect();
+                let one = ["leads to", "does not lead to"];
+                of_some("host", one, ["leads to one of", "leads to none of"], hosts)
             }
             Self::Scheme(schemes) => {
-                let words = ["has the scheme", "has not the scheme"];
-                Wording::of("scheme", words, schemes.iter().map(|scheme| shown(scheme)).collect())
+                let one = ["has the scheme", "does not have the scheme"];
+                let several = ["has one of the schemes", "has none of the schemes"];
+                of_some("scheme", one, several, schemes.iter().map(|scheme| shown(scheme)).collect())
             }
-            Self::ShellAny(items) => of_shell("shell_any", ["runs", "runs none of"], items),
-            Self::ShellOnly(items) => of_shell("shell_only", ["runs only", "runs more than"], items),
-            Self::SqlAny(sql) => of_sql("sql_any", ["has a statement that is", "has none that is"], sql),
+            Self::ShellAny(items) => {
+                let one = ["runs", "does not run"];
+                of_some("shell_any", one, ["runs one of", "runs none of"], shell(items))
+            }
+            Self::ShellOnly(items) => {
+                Wording::of("shell_only", ["runs only", "does not run only"], shell(items))
+            }
+            Self::SqlAny(sql) => {
+                let one = ["has a statement of the kind", "has no statement of the kind"];
+                let several = ["has a statement of one of the kinds", "has no statement of the kinds"];
+                of_some("sql_any", one, several, kinds(sql))
+            }
             Self::SqlOnly(sql) => {
-                of_sql("sql_only", ["has only statements that are", "has more statements than"], sql)
+                let one = ["has only statements of the kind", "does not have only statements of the kind"];
+                let several =
+                    ["has only statements of the kinds", "does not have only statements of the kinds"];
+                of_some("sql_only", one, several, kinds(sql))
             }
             Self::IpIn(nets) => {
-                let words = ["is an address in", "is no address in"];
+                let words = ["leads to an address in", "leads to no address in"];
                 Wording::of("ip_in", words, nets.iter().map(ToString::to_string).collect())
             }
         }
@@ -110,12 +124,17 @@ fn of_places(word: &'static str, is: [&str; 2], bases: &[Base]) -> Wording {
     Wording::of(word, is, bases.iter().map(base).collect())
 }
 
-fn of_shell(word: &'static str, is: [&str; 2], items: &ShellItems) -> Wording {
-    Wording::of(word, is, items.texts().map(shown).collect())
+/// With one operand, or with several.
+fn of_some(word: &'static str, one: [&str; 2], several: [&str; 2], operands: Vec<String>) -> Wording {
+    Wording::of(word, if operands.len() == 1 { one } else { several }, operands)
 }
 
-fn of_sql(word: &'static str, is: [&str; 2], sql: &SqlKinds) -> Wording {
-    Wording::of(word, is, sql.kinds.names().map(str::to_owned).collect())
+fn shell(items: &ShellItems) -> Vec<String> {
+    items.texts().map(shown).collect()
+}
+
+fn kinds(sql: &SqlKinds) -> Vec<String> {
+    sql.kinds.names().map(str::to_owned).collect()
 }
 
 impl Condition {
