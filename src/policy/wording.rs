@@ -75,11 +75,7 @@ impl Predicate {
                 let words = ["is a path that fits", "is a path that does not fit"];
                 Wording::of("path_glob", words, globs.iter().map(path_glob).collect())
             }
-            Self::Host(hosts) => {
-                let hosts = hosts.iter().map(|host| shown(&host.to_string())).collect();
-                let one = ["leads to", "does not lead to"];
-                of_some("host", one, ["leads to one of", "leads to none of"], hosts)
-            }
+            Self::Host(hosts) => of_hosts(hosts),
             Self::Scheme(schemes) => {
                 let one = ["has the scheme", "does not have the scheme"];
                 let several = ["has one of the schemes", "has none of the schemes"];
@@ -92,16 +88,10 @@ impl Predicate {
             Self::ShellOnly(items) => {
                 Wording::of("shell_only", ["runs only", "does not run only"], shell(items))
             }
-            Self::SqlAny(sql) => {
-                let one = ["has a statement of the kind", "has no statement of the kind"];
-                let several = ["has a statement of one of the kinds", "has no statement of the kinds"];
-                of_some("sql_any", one, several, kinds(sql))
-            }
+            Self::SqlAny(sql) => of_kinds("sql_any", ["has a statement of", "has no statement of"], sql),
             Self::SqlOnly(sql) => {
-                let one = ["has only statements of the kind", "does not have only statements of the kind"];
-                let several =
-                    ["has only statements of the kinds", "does not have only statements of the kinds"];
-                of_some("sql_only", one, several, kinds(sql))
+                let words = ["has only statements of", "does not have only statements of"];
+                of_kinds("sql_only", words, sql)
             }
             Self::IpIn(nets) => {
                 let words = ["leads to an address in", "leads to no address in"];
@@ -129,12 +119,23 @@ fn of_some(word: &'static str, one: [&str; 2], several: [&str; 2], operands: Vec
     Wording::of(word, if operands.len() == 1 { one } else { several }, operands)
 }
 
+fn of_hosts(hosts: &[HostItem]) -> Wording {
+    let [one, several] = [["leads to", "does not lead to"], ["leads to one of", "leads to none of"]];
+    of_some("host", one, several, hosts.iter().map(|host| shown(&host.to_string())).collect())
+}
+
 fn shell(items: &ShellItems) -> Vec<String> {
     items.texts().map(shown).collect()
 }
 
-fn kinds(sql: &SqlKinds) -> Vec<String> {
-    sql.kinds.names().map(str::to_owned).collect()
+fn of_kinds(word: &'static str, [is, is_not]: [&str; 2], sql: &SqlKinds) -> Wording {
+    let kinds: Vec<String> = sql.kinds.names().map(str::to_owned).collect();
+    let [is, is_not] = if kinds.len() == 1 {
+        [format!("{is} the kind"), format!("{is_not} the kind")]
+    } else {
+        [format!("{is} the kinds"), format!("{is_not} the kinds")]
+    };
+    Wording::of(word, [&is, &is_not], kinds)
 }
 
 impl Condition {
