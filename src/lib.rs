@@ -10,8 +10,8 @@
 //!  host ─▶ Frame ─┬─▶ Exchange<Called> ─▶ Exchange<Judged> ─▶ Exchange<Settled> ─▶ into_parts ─┬─▶ Record ─▶ store
 //!                 │        Call               + Verdict           + Outcome                    │
 //!                 │                              ▲                                             └─▶ Emit
-//!                 │           Policy (one revision), Facts (of the session),                        ├─▶ server:
-//!                 │           ResolvePath (where links lead)                                        │   as it came
+//!                 │           Policy (one revision), World: facts, links, time,                     ├─▶ server:
+//!                 │           what happened before, what the server claims                          │   as it came
 //!                 │                                                                                 └─▶ host:
 //!                 ├─▶ Malformed: an Exchange like a call's, judged by what it is                        a Refusal
 //!                 └─▶ other traffic: as it came, requests noted for their answers
@@ -35,13 +35,15 @@
 //! - The mode is not an input of the verdict, only of the outcome. Shadow, warn, enforce, `check` and `policy test`
 //!   share one evaluator; only off has none.
 //! - Evaluation has no error. What cannot be told is opaque, and opaque tightens.
+//! - The index only says which rules surely do not match. Tests hold it against asking every rule.
+//! - What a label or a rate looks back on is noted in the step that judges the call, before the next call is judged.
 //! - While nothing in a session can enforce, nothing in it can hold a byte back: a chunk leaves before it is looked
 //!   at. Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
 //! - No call sees two policies: a reload is taken over between frames, and each record names its revision.
 //! - What rules look back on changes in the step that judges a call, so that no call beside it comes in between. What
 //!   is lost of it restricts more, never less.
-//! - The pure rooms have no clock, file, socket, environment or SQL. Time and the answers of the file system are
-//!   arguments.
+//! - The pure rooms have no clock, file, socket, environment or SQL. Time, the answers of the file system and what other
+//!   processes have done are arguments.
 //! - No secret that redaction knows reaches a byte of the store: rows are made in one place, and it works there.
 //!
 //! # The rooms
@@ -95,13 +97,16 @@
 //! # Where to begin
 //!
 //! 1. [`call`], [`record`] and `policy/verdict.rs`: the three nouns.
-//! 2. `policy/evaluate.rs`, then `matcher.rs`, `predicate.rs` and `paths.rs`: the decision.
+//! 2. `policy/world.rs` and `policy/evaluate.rs`, then `matcher.rs` and `predicate.rs`: the decision. Below it `paths.rs`,
+//!    `url.rs`, `shell` and `sql` read what arguments really are, `past.rs` what happened before; `index.rs` finds the
+//!    rules to ask; `explain.rs` retraces the way for people.
 //! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
-//! 7. `settings.rs` and `policy/compile`: how a file becomes a policy.
+//! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
+//!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.
 
 pub mod call;
 pub mod cli;

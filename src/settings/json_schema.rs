@@ -197,7 +197,8 @@ fn rate() -> Value {
 }
 
 fn test() -> Vec<Key> {
-    let facts = Fact::WORDS.iter().map(|(word, _)| ((*word).to_owned(), strings()));
+    let takes = |fact: &Fact| if fact.is_truth() { boolean() } else { strings() };
+    let facts = Fact::WORDS.iter().map(|(word, fact)| ((*word).to_owned(), takes(fact)));
     let facts: Map<String, Value> = facts.collect();
     vec![
         ("name", "What the test shows.", text()),
@@ -209,6 +210,8 @@ fn test() -> Vec<Key> {
             "What is known; the rest is as the file says.",
             json!({ "type": "object", "properties": facts }),
         ),
+        ("after", "Labels taken as set.", reference("strings")),
+        ("calls_before", "Calls like it, just before.", json!({ "type": "integer", "minimum": 0 })),
         ("expect", "The verdict.", effect()),
     ]
 }

@@ -12,9 +12,11 @@
     reason = "a test that fails should stop at once and say where; deadlines need a clock"
 )]
 
+mod agentdojo;
 mod audit;
 mod catalog;
 mod commands;
+mod cookbook;
 mod demo;
 mod ends;
 mod explain;

@@ -28,7 +28,7 @@ const RULE: &[&str] = &[
     "reason",
 ];
 const LABEL: &[&str] = &["id", "tools", "servers", "methods", "when", "any", "unless", "on", "scope", "ttl"];
-const EXAMPLE: &[&str] = &["name", "method", "tool", "arguments", "facts", "expect"];
+const EXAMPLE: &[&str] = &["name", "method", "tool", "arguments", "facts", "after", "calls_before", "expect"];
 
 /// The order of the keys of the table at a path; `None` where the author's order stays.
 pub(super) fn of_keys(path: &[&str]) -> Option<&'static [&'static str]> {

@@ -140,14 +140,14 @@ fn a_changed_batch_is_found() {
 }
 
 #[test]
-fn a_file_of_the_first_version_is_read_and_goes_on() {
+fn a_file_from_before_batches_is_read_and_goes_on() {
     let (_folder, path) = folder();
     let mut store = ready(&path, "s");
     put(&mut store, calls(1..=2));
     put(&mut store, completions(1..=2));
     finish(store);
     let (_, view) = include_str!("../migrations/0001.sql").split_once("CREATE VIEW audit").unwrap();
-    let old = format!("DROP VIEW audit; CREATE VIEW audit{view}; PRAGMA user_version = 1;");
+    let old = format!("DROP VIEW audit; CREATE VIEW audit{view}; PRAGMA user_version = 3;");
     Connection::open(&path).unwrap().execute_batch(&old).unwrap();
     ended(&path, 1..=2);
     let mut store = ready(&path, "t");

@@ -124,6 +124,7 @@ fn opening(terms: Terms) -> Opening {
         protocol: None,
         pid: 1,
         root: None,
+        process: None,
     };
     Opening {
         terms,
