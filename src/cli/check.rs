@@ -8,12 +8,14 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Exit;
+use super::explain::given;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places::{self, Place};
 use super::run::{facts, session_info};
 use crate::call::{Reading, read_call};
 use crate::clock;
 use crate::guard::Answer;
+use crate::policy::explain::Before;
 use crate::policy::{Claims, Effect, Mode, Policy, Verdict, World, unix_ms};
 use crate::proxy::LocalLinks;
 use crate::settings::Config;
@@ -52,6 +54,12 @@ pub(super) struct Check {
     /// Ask about another time: RFC 3339, such as 2026-11-20T10:00:00+01:00 [default: now]
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<i64>,
+    /// A label that is taken as set before the call; may be repeated
+    #[arg(long, value_name = "LABEL")]
+    after: Vec<String>,
+    /// How many calls like it are taken to have come before, for rules with a `rate`
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    calls_before: u32,
     /// One JSON object: decision, reason, policyId, toolCallId, verdict, wouldBlock
     #[arg(long)]
     json: bool,
@@ -70,6 +78,7 @@ impl Check {
             agent: self.agent.as_deref(),
             claims: claims(&config, server, &self.tool),
             at: self.at,
+            before: given(&config.policy, &self.after, Some(self.calls_before))?,
         };
         let (answer, words) = question.ask(&config)?;
         let mut out = anstream::stdout().lock();
@@ -115,6 +124,8 @@ pub(super) struct Question<'a> {
     pub claims: Option<Claims>,
     /// When, milliseconds since the Unix epoch, where it is not now.
     pub at: Option<i64>,
+    /// What came before it.
+    pub before: Before,
 }
 
 impl Question<'_> {
@@ -128,7 +139,8 @@ impl Question<'_> {
         let world = World::of(&facts)
             .with_links(&LocalLinks)
             .at(self.at.unwrap_or_else(|| clock::now().unix_ms))
-            .with_claims(self.claims);
+            .with_claims(self.claims)
+            .with_past(&self.before);
         // Read as `run` would read it, so that both judge the same.
         let (verdict, answer) = match reading(&line) {
             Reading::Call(call) => {
@@ -168,7 +180,7 @@ impl Question<'_> {
     }
 }
 
-fn instant(text: &str) -> Result<i64, &'static str> {
+pub(super) fn instant(text: &str) -> Result<i64, &'static str> {
     unix_ms(text).ok_or("write date, time and offset: 2026-11-20T10:00:00Z")
 }
 
@@ -255,7 +267,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use insta::assert_snapshot;
 
-    use super::Question;
+    use super::{Before, Question};
     use crate::settings::{Environment, read};
 
     const RULES: &str = r#"
@@ -288,6 +300,7 @@ action = "require_approval"
             agent: Some("ci-bot"),
             claims: None,
             at: None,
+            before: Before::default(),
         };
         let (answer, words) = question.ask(&config).unwrap();
         format!("{}\n(decision {})", strip_str(&words), answer.decision)
@@ -337,6 +350,7 @@ action = "require_approval"
                 agent: None,
                 claims: None,
                 at,
+                before: Before::default(),
             };
             let (_, words) = question.ask(&config).unwrap();
             assert!(strip_str(&words).to_string().starts_with(decision), "{words}");

@@ -28,6 +28,7 @@ use super::places::File;
 use super::{Exit, rows};
 use crate::clock::now;
 use crate::guard::REFUSED;
+use crate::policy::explain::Before;
 use crate::record::NoticeKind;
 use crate::store::{AuditRow, Count, Filter, NoticeRow, Reader};
 
@@ -147,6 +148,7 @@ fn check(stage: &Stage, _: &mut Agent) -> anyhow::Result<Scene> {
         agent: None,
         claims: None,
         at: None,
+        before: Before::default(),
     };
     let (answer, words) = question.ask(&file.read.config)?;
     ensure!(answer.would_block && answer.decision == "allow", "check says otherwise: {words}");

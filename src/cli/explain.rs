@@ -3,6 +3,7 @@
 //! It reads and prints; it records nothing. Invariant: arguments go through redaction before anybody sees them.
 
 mod as_json;
+mod before;
 mod words;
 
 use std::io::{Read as _, Write as _};
@@ -13,17 +14,19 @@ use clap::Args;
 
 use self::words::{Scope, Told};
 use super::Exit;
-use super::check::{Question, claims, reading, server_named};
+use super::check::{Question, claims, instant, reading, server_named};
 use super::places::{self, Place};
 use super::run::{facts, session_info};
 use crate::call::{Call, Reading};
 use crate::clock;
-use crate::policy::explain::{Holds, Inquiry, Lost};
+use crate::policy::explain::{Before, Holds, Inquiry, Lost};
 use crate::policy::{Facts, Keep, Redactor, World};
 use crate::proxy::LocalLinks;
 use crate::settings::{Config, read};
 use crate::store::{Nearest, Reader, Recalled};
 use crate::wire::{Json, shown};
+
+pub(super) use self::before::given;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +34,8 @@ Examples:
   callgate policy explain --call 4gq8z1c0vn-17 --recorded
                                                    the same, by the policy that judged it then
   callgate policy explain --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
+  callgate policy explain --tool send --after secret-read --calls-before 20
+                                                   after a label was set, and after so many calls
   callgate log --json -n 1 | jq .arguments | callgate policy explain --tool write_file --arguments -
 
 A recorded call is judged as the store has kept it: what hangs on redacted values is said to be unknown.";
@@ -65,6 +70,15 @@ pub(super) struct Explain {
     /// The method
     #[arg(long, value_name = "METHOD", default_value = "tools/call")]
     method: String,
+    /// A label that is taken as set before the call; may be repeated
+    #[arg(long, value_name = "LABEL", conflicts_with = "call")]
+    after: Vec<String>,
+    /// How many calls like it are taken to have come before, for rules with a `rate` [default: not known]
+    #[arg(long, value_name = "N", conflicts_with = "call")]
+    calls_before: Option<u32>,
+    /// Ask about another time: RFC 3339, such as 2026-11-20T10:00:00+01:00 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = instant, conflicts_with = "call")]
+    at: Option<i64>,
     /// Also the rules about other tools, methods and servers, and those that are off
     #[arg(long)]
     all: bool,
@@ -79,6 +93,7 @@ struct Case {
     call: Given,
     facts: Facts,
     lost: Lost,
+    before: Before,
     unix_ms: i64,
     recalled: Option<Recalled>,
 }
@@ -115,6 +130,7 @@ impl Explain {
             agent: self.agent.as_deref(),
             claims: None,
             at: None,
+            before: Before::default(),
         };
         let line = question.line()?;
         let call = match reading(&line) {
@@ -130,7 +146,9 @@ impl Explain {
         };
         let info = session_info(&config, question.agent, question.server, std::env::current_dir().ok())?;
         let (facts, lost) = (facts(&info), Lost::default());
-        Ok(Some(Case { call, facts, lost, unix_ms: clock::now().unix_ms, recalled: None, config }))
+        let before = given(&config.policy, &self.after, self.calls_before)?;
+        let unix_ms = self.at.unwrap_or_else(|| clock::now().unix_ms);
+        Ok(Some(Case { call, facts, lost, before, unix_ms, recalled: None, config }))
     }
 
     /// A call from the store; `None` where it is told already that no rule was asked about it.
@@ -161,7 +179,10 @@ impl Explain {
         let kept_nothing = row.verdict.is_none();
         let lost = if kept_nothing { Lost::everything() } else { Lost::of(&recalled.lost) };
         let facts = facts_then(&recalled);
-        Ok(Some(Case { config, call, facts, lost, unix_ms: recalled.unix_ms, recalled: Some(recalled) }))
+        let environment = places::environment(self.place.file()?.as_deref())?;
+        let before = before::recorded(&config.policy, &recalled, &reader, &environment)?;
+        let unix_ms = recalled.unix_ms;
+        Ok(Some(Case { config, call, facts, lost, before, unix_ms, recalled: Some(recalled) }))
     }
 
     /// The policy that judged the call, from the store.
@@ -214,6 +235,7 @@ impl Explain {
             world,
             shown: visible.as_deref().and_then(Json::from_text),
             lost: &case.lost,
+            before: &case.before,
             guarded: case.recalled.as_ref().map_or(Holds::Unknown, guarded_then),
         };
         let explanation = policy.explain(inquiry);
@@ -225,6 +247,7 @@ impl Explain {
             facts: &case.facts,
             visible: visible.as_deref(),
             recalled: case.recalled.as_ref(),
+            before: &case.before,
             scope: if self.all { Scope::All } else { Scope::Near },
         };
         Ok(if self.json { format!("{}\n", told.as_json()) } else { told.in_words() })

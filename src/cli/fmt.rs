@@ -15,10 +15,11 @@ use similar::TextDiff;
 use super::Exit;
 use super::paint::{DIM, GREEN, RED, painted};
 use super::places::{File, Place};
+use crate::policy::parts;
 use crate::settings::format::{Unformatted, format};
 
 const MORE: &str = "\
-Comments and the spelling of numbers and regexes stay; keys of rules get one order, words their usual spelling, long
+Only the named file is laid out; what it includes is read with it. Comments and the spelling of numbers and regexes stay; keys of rules get one order, words their usual spelling, long
 lists a line for each item. The result is compiled and compared with what was there before the file is replaced.";
 
 /// The command line of `policy fmt`.
@@ -43,6 +44,7 @@ impl Fmt {
     pub fn run(self) -> anyhow::Result<Exit> {
         let place = Place { config: self.file.clone().or_else(|| self.place.config.clone()) };
         let file = place.required()?;
+        let before = own_text(&file)?;
         let formatted = match format(&file.text, &file.environment) {
             Ok(text) => text,
             // The file was read without a fault a moment ago.
@@ -56,12 +58,12 @@ impl Fmt {
             write!(out, "{formatted}")?;
             return Ok(Exit::Done);
         }
-        if formatted == file.text {
+        if formatted == before {
             writeln!(out, "{} {}", painted(GREEN, "as it should be:"), file.path.display())?;
             return Ok(Exit::Done);
         }
         if self.check {
-            write!(out, "{}", difference(&file, &formatted))?;
+            write!(out, "{}", difference(&file.path, &before, &formatted))?;
             return Ok(Exit::Differs);
         }
         replace(&file.path, &formatted)?;
@@ -70,10 +72,21 @@ impl Fmt {
     }
 }
 
+/// The text of the file without what it includes, byte for byte: joined, it may have got a line end.
+fn own_text(file: &File) -> anyhow::Result<String> {
+    let text =
+        fs::read_to_string(&file.path).with_context(|| format!("cannot read `{}`", file.path.display()))?;
+    let read = parts(&file.text).first().map_or("", |own| own.text(&file.text));
+    if text.strip_suffix('\n').unwrap_or(&text) != read.strip_suffix('\n').unwrap_or(read) {
+        return Err(Exit::Failed.because(format!("`{}` changed just now; try again", file.path.display())));
+    }
+    Ok(text)
+}
+
 /// A unified diff, which `patch` takes where no terminal reads.
-fn difference(file: &File, formatted: &str) -> String {
-    let name = file.path.display().to_string();
-    let diff = TextDiff::from_lines(&file.text, formatted);
+fn difference(path: &Path, before: &str, formatted: &str) -> String {
+    let name = path.display().to_string();
+    let diff = TextDiff::from_lines(before, formatted);
     let text =
         diff.unified_diff().context_radius(2).header(&name, &format!("{name} (formatted)")).to_string();
     let line = |line: &str| match line.as_bytes().first() {

@@ -69,6 +69,9 @@ pub(super) struct Which {
     /// The server's name
     #[arg(long, value_name = "NAME")]
     pub server: Option<String>,
+    /// A label that the call set
+    #[arg(long, value_name = "LABEL")]
+    pub label: Option<String>,
     /// What the policy said: `allow`, `warn`, `require_approval`, `deny`
     #[arg(long, value_name = "VERDICT", value_parser = effect)]
     pub verdict: Option<Effect>,
@@ -112,6 +115,7 @@ impl Which {
             agent: self.agent,
             session: self.session,
             server: self.server,
+            label: self.label,
             verdict: self.verdict,
             outcome: self.outcome,
             ..Filter::default()

@@ -64,7 +64,7 @@ impl Place {
     pub fn quiet_config(&self) -> anyhow::Result<Option<Config>> {
         let Some(path) = self.file()? else { return Ok(Some(Config::builtin(&environment(None)?))) };
         let environment = environment(Some(&path))?;
-        let text = std::fs::read_to_string(&path).ok();
+        let text = gather(&path, &environment).ok();
         Ok(text.and_then(|text| read(&text, &environment).ok()).map(|read| read.config))
     }
 

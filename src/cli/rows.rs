@@ -28,7 +28,8 @@ pub(super) fn line(row: &AuditRow) -> String {
         painted(DIM, format!("{}/", shown(&text(&row.server)))),
         painted(BOLD, shown(&name)),
     );
-    for (style, text) in [(Style::new(), arguments(row)), (style, told(row)), (DIM, ending(row))] {
+    let rest = [(Style::new(), arguments(row)), (style, told(row)), (DIM, ending(row)), (BOLD, labels(row))];
+    for (style, text) in rest {
         if !text.is_empty() {
             line.push_str("  ");
             line.push_str(&painted(style, text));
@@ -72,6 +73,12 @@ fn ending(row: &AuditRow) -> String {
     let Some(status) = &row.status else { return String::new() };
     let took = row.latency_us.map(|us| format!(" {}", duration(us))).unwrap_or_default();
     format!("{status}{took}")
+}
+
+/// The labels that the call set.
+fn labels(row: &AuditRow) -> String {
+    let labels: Vec<String> = row.labels.iter().map(|id| format!("+{}", shown(id))).collect();
+    labels.join(" ")
 }
 
 fn arguments(row: &AuditRow) -> String {
@@ -183,6 +190,17 @@ mod tests {
         FAIL CLOSED  files/write_file  {"path":"/etc/hosts"}  rule 1 (write_file) in policy "p"
         off          files/write_file
         "#);
+    }
+
+    #[test]
+    fn labels_that_a_call_set_stand_at_the_end() {
+        let ended = Completion { number: 1, status: Status::Ok, latency_us: 3_210, result_bytes: 9 };
+        let labels = vec!["secret-read".into(), "new\nline".into()];
+        let passed = call(Some(Effect::Allow), Mode::Shadow, Outcome::Forwarded);
+        assert_snapshot!(
+            read_back(vec![CallRecord { labels, completion: Some(ended), arguments: None, ..passed }]),
+            @r"allow        files/write_file  ok 3.2 ms  +secret-read +new\u{a}line"
+        );
     }
 
     #[test]

@@ -14,7 +14,8 @@ use clap::Args;
 use super::log::StorePlace;
 use super::{Exit, known, places};
 use crate::clock::now;
-use crate::policy::{Known, Mode, Policy, blind_spots, revision};
+use crate::policy::{Known, Mode, Policy, blind_spots, parts, revision};
+use crate::proxy::gather;
 use crate::settings::{Config, read};
 use crate::store::{LoadedRow, Reader, RuleRow, SessionRow, Sessions};
 
@@ -91,7 +92,7 @@ enum OnDisk {
     /// Something else.
     Other {
         revision: String,
-        /// When the file was last written, milliseconds since the Unix epoch.
+        /// When the file, or one that it includes, was last written, milliseconds since the Unix epoch.
         written_ms: Option<i64>,
     },
     /// It cannot be read.
@@ -122,7 +123,7 @@ struct RuleInForce {
 impl Session {
     fn of(row: SessionRow, known: &Known) -> Self {
         let path = row.loaded.as_ref().and_then(|loaded| loaded.path.as_deref()).map(PathBuf::from);
-        let text = path.as_deref().map(std::fs::read_to_string);
+        let text = path.as_deref().map(now_in);
         let force = row.loaded.as_ref().and_then(|loaded| {
             let current = text.as_ref().and_then(|text| text.as_deref().ok());
             config(loaded, path.as_deref(), current)
@@ -130,7 +131,7 @@ impl Session {
         let force = force.map(|config| InForce::of(&config.policy, &row, known));
         let file = match (&row.loaded, &path, text) {
             (Some(loaded), Some(path), Some(Ok(text))) => on_disk(loaded, path, &text),
-            (Some(_), Some(_), Some(Err(error))) => OnDisk::Unreadable(error.to_string()),
+            (Some(_), Some(_), Some(Err(why))) => OnDisk::Unreadable(why),
             (..) => OnDisk::None,
         };
         Self { row, file, force }
@@ -141,15 +142,26 @@ impl Session {
     }
 }
 
+/// What the file says now, with all that it includes, or why that cannot be told.
+fn now_in(path: &Path) -> Result<String, String> {
+    let environment = places::environment(Some(path)).map_err(|error| error.to_string())?;
+    gather(path, &environment).map_err(|error| error.to_string())
+}
+
 fn on_disk(loaded: &LoadedRow, path: &Path, text: &str) -> OnDisk {
     let current = revision(text);
     if *current == *loaded.revision {
         return OnDisk::Same;
     }
-    let written = std::fs::metadata(path).and_then(|file| file.modified()).ok();
-    let since_epoch = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    let written_ms = since_epoch.and_then(|time| i64::try_from(time.as_millis()).ok());
-    OnDisk::Other { revision: current.to_string(), written_ms }
+    let parts = parts(text);
+    let files = parts.iter().map(|part| part.path().map_or(path, Path::new));
+    OnDisk::Other { revision: current.to_string(), written_ms: files.filter_map(written_ms).max() }
+}
+
+fn written_ms(file: &Path) -> Option<i64> {
+    let written = std::fs::metadata(file).and_then(|file| file.modified()).ok()?;
+    let since_epoch = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since_epoch.as_millis()).ok()
 }
 
 /// The policy of a revision: of the file, where it still says the same; else of the text in the store, in which what

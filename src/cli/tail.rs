@@ -115,6 +115,7 @@ impl Wanted {
         let session = filter.session.as_deref().unwrap_or_default();
         same(&filter.agent, &row.agent)
             && same(&filter.server, &row.server)
+            && filter.label.as_ref().is_none_or(|label| row.labels.contains(label))
             && word(filter.verdict.map(Effect::as_str), &row.verdict)
             && word(filter.outcome.map(Outcome::as_str), &row.outcome)
             && row.session.as_deref().unwrap_or_default().starts_with(session)

@@ -3,6 +3,8 @@
 //! It decides nothing of its own: conditions are asked of the matcher and matches are weighed by the evaluator, so that
 //! there is one truth. Invariant: where nothing was lost, the rules that it calls matching are those of the verdict.
 
+mod before;
+mod beside;
 mod change;
 mod lost;
 #[cfg(test)]
@@ -18,6 +20,7 @@ use super::{By, Effect, Mode, Policy, Rule, Stance, Verdict, Wording, World};
 use crate::call::Call;
 use crate::wire::{Json, mcp};
 
+pub use before::{Before, Mark, Set};
 pub use change::Change;
 pub use lost::Lost;
 
@@ -37,6 +40,8 @@ pub struct Inquiry<'a> {
     pub shown: Option<Json<'a>>,
     /// What of the arguments is no longer as it was.
     pub lost: &'a Lost,
+    /// What came before the call, in place of what the world says of it.
+    pub before: &'a Before,
     /// Whether `callgate-self` matched when the call came: what stands for it where something was lost.
     pub guarded: Holds,
 }
@@ -61,7 +66,7 @@ pub enum Said {
     Off,
     /// This.
     Verdict(Verdict),
-    /// One of these: it hangs on arguments that were not kept.
+    /// One of these: it hangs on something that is not known.
     OneOf(Vec<Effect>),
 }
 
@@ -72,7 +77,7 @@ pub enum Holds {
     Yes,
     /// It does not.
     No,
-    /// What decides it was not kept.
+    /// What decides it was not kept, or is not known.
     Unknown,
 }
 
@@ -140,8 +145,28 @@ pub enum Place {
     Any(usize),
     /// `unless`
     Unless,
-    /// In what is asked beside the three tables.
+    /// `closed`
+    Closed,
+    /// `after`
+    After,
+    /// `unless_after`
+    UnlessAfter,
+    /// `rate`
+    Rate,
+    /// In what is asked beside all these.
     Elsewhere,
+}
+
+impl Place {
+    /// Whether what stands there must hold by itself for the rule to match.
+    fn is_own(self) -> bool {
+        !matches!(self, Self::Any(_) | Self::Unless)
+    }
+
+    /// Whether what stands there is about what came before the call.
+    pub fn looks_back(self) -> bool {
+        matches!(self, Self::After | Self::UnlessAfter | Self::Rate)
+    }
 }
 
 /// A value that a predicate met.
@@ -175,8 +200,8 @@ impl Policy {
         }
         let name = nfc(&inquiry.call.name);
         let links = Remembered::new(inquiry.world.links);
-        let scene =
-            Scene { call: inquiry.call, name: &name, world: inquiry.world.with_links(&links), policy: self };
+        let world = inquiry.world.with_links(&links).with_past(inquiry.before);
+        let scene = Scene { call: inquiry.call, name: &name, world, policy: self };
         let mut traces: Vec<Trace> = self.guard(&scene, &inquiry).into_iter().collect();
         let numbered = self.rules.iter().enumerate();
         traces.extend(numbered.map(|(index, rule)| trace_of(index, rule, &scene, &inquiry)));
@@ -255,14 +280,16 @@ impl Trace {
         Self { by, effect, mode, matches: Holds::No, reach, parts, lifted_by, acted: false }
     }
 
-    /// The predicates that say why: the first that failed (in each table of `any`), all that held, or all in doubt.
+    /// The predicates that say why: the first that failed (in each table of `any`); all that held, and why nothing exempts;
+    /// or all in doubt.
     pub fn decisive(&self) -> Vec<&Part> {
         let parts = |place: fn(Place) -> bool| self.parts.iter().filter(move |part| place(part.place));
-        let own = || parts(|place| matches!(place, Place::When | Place::Elsewhere));
+        let own = || parts(Place::is_own);
         match self.matches {
             Holds::Unknown => self.parts.iter().filter(|part| part.holds == Holds::Unknown).collect(),
             Holds::Yes => own()
                 .chain(self.tables().into_iter().find(|table| all_hold(table)).unwrap_or_default())
+                .chain(parts(|place| place == Place::Unless).find(|part| part.holds == Holds::No))
                 .collect(),
             Holds::No => {
                 let failed = |part: &&Part| part.holds == Holds::No;
@@ -273,7 +300,8 @@ impl Trace {
                 if !tables.is_empty() && !tables.iter().any(|table| all_hold(table)) {
                     return tables.into_iter().filter_map(|table| table.into_iter().find(failed)).collect();
                 }
-                parts(|place| place == Place::Unless).collect()
+                let unknown = own().filter(|part| part.holds == Holds::Unknown);
+                unknown.chain(parts(|place| place == Place::Unless)).collect()
             }
         }
     }
@@ -289,6 +317,15 @@ impl Trace {
             }
         }
         tables
+    }
+}
+
+impl Part {
+    /// The values in a row.
+    pub fn told_values(&self) -> String {
+        let values: Vec<&str> = self.values.iter().map(|seen| seen.text.as_str()).collect();
+        let more = if self.more > 0 { format!(" and {} more", self.more) } else { String::new() };
+        format!("{}{more}", values.join(", "))
     }
 }
 
@@ -331,7 +368,8 @@ fn trace_of(index: usize, rule: &Rule, scene: &Scene<'_>, inquiry: &Inquiry<'_>)
     if reach != Reach::Conditions {
         return trace;
     }
-    let (matches, parts) = trace::Tracer { scene, shown: inquiry.shown, lost: inquiry.lost }.rule(rule);
+    let Inquiry { shown, lost, before, .. } = *inquiry;
+    let (matches, parts) = trace::Tracer { scene, shown, lost, before }.rule(index, rule);
     Trace { matches, parts, ..trace }
 }
 

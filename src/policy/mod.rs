@@ -57,7 +57,7 @@ pub use protected::Protected;
 pub use redact::{Keep, Redacted, Redactor};
 pub use regexes::Regexes;
 pub use rule::*;
-pub use schema::units::{duration_ms, size_bytes};
+pub use schema::units::{duration_ms, duration_text, size_bytes};
 pub use shape::{Leads, Shape};
 pub use shell::ShellItems;
 pub use sql::{Dialect, Kinds, SqlKinds};

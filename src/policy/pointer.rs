@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use super::{Pointer, Segment};
 use crate::wire::{Json, JsonKind, fold};
 
-pub(super) use cover::covers;
+pub(super) use cover::{covers, uncovered};
 
 /// Pointers with more steps than this select nothing clear: steps are kept as bits.
 const MAX_STEPS: usize = 127;

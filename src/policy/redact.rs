@@ -121,7 +121,7 @@ impl Redactor {
     /// The source of a policy: [`Self::prose`], and the values of environments, headers, flags and addresses that
     /// carry secrets.
     pub fn policy_source(&self, toml: &str) -> String {
-        source::cleaned(self, toml)
+        source::cleaned_parts(self, toml)
     }
 
     /// Nothing in it looks like the mark of a secret, nothing is escaped and nothing is long: one pass tells.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{
     Anchor, Base, Condition, HostItem, HostName, HostPort, Names, Number, PathGlob, Predicate, Scalar,
-    ShellItems, SqlKinds, Subject,
+    ShellItems, SqlKinds, Subject, Windows,
 };
 use crate::wire::shown;
 
@@ -75,25 +75,38 @@ impl Predicate {
                 let words = ["is a path that fits", "is a path that does not fit"];
                 Wording::of("path_glob", words, globs.iter().map(path_glob).collect())
             }
-            Self::Host(hosts) => {
-                let words = ["leads to", "leads to none of"];
-                Wording::of("host", words, hosts.iter().map(|host| shown(&host.to_string())).collect())
-            }
+            Self::Host(hosts) => of_hosts(hosts),
             Self::Scheme(schemes) => {
-                let words = ["has the scheme", "has not the scheme"];
-                Wording::of("scheme", words, schemes.iter().map(|scheme| shown(scheme)).collect())
+                let one = ["has the scheme", "does not have the scheme"];
+                let several = ["has one of the schemes", "has none of the schemes"];
+                of_some("scheme", one, several, schemes.iter().map(|scheme| shown(scheme)).collect())
             }
-            Self::ShellAny(items) => of_shell("shell_any", ["runs", "runs none of"], items),
-            Self::ShellOnly(items) => of_shell("shell_only", ["runs only", "runs more than"], items),
-            Self::SqlAny(sql) => of_sql("sql_any", ["has a statement that is", "has none that is"], sql),
+            Self::ShellAny(items) => {
+                let one = ["runs", "does not run"];
+                of_some("shell_any", one, ["runs one of", "runs none of"], shell(items))
+            }
+            Self::ShellOnly(items) => {
+                Wording::of("shell_only", ["runs only", "does not run only"], shell(items))
+            }
+            Self::SqlAny(sql) => of_kinds("sql_any", ["has a statement of", "has no statement of"], sql),
             Self::SqlOnly(sql) => {
-                of_sql("sql_only", ["has only statements that are", "has more statements than"], sql)
+                let words = ["has only statements of", "does not have only statements of"];
+                of_kinds("sql_only", words, sql)
             }
             Self::IpIn(nets) => {
-                let words = ["is an address in", "is no address in"];
+                let words = ["leads to an address in", "leads to no address in"];
                 Wording::of("ip_in", words, nets.iter().map(ToString::to_string).collect())
             }
         }
+    }
+}
+
+impl Windows {
+    /// The question whether a time is in one of the windows, in words.
+    pub fn wording(&self) -> Wording {
+        let operands: Vec<String> = self.windows.iter().map(ToString::to_string).collect();
+        let told = format!("{} ({})", told(&operands), self.zone_name());
+        Wording { word: "in", operands, is: format!("is in {told}"), is_not: format!("is not in {told}") }
     }
 }
 
@@ -101,12 +114,28 @@ fn of_places(word: &'static str, is: [&str; 2], bases: &[Base]) -> Wording {
     Wording::of(word, is, bases.iter().map(base).collect())
 }
 
-fn of_shell(word: &'static str, is: [&str; 2], items: &ShellItems) -> Wording {
-    Wording::of(word, is, items.texts().map(shown).collect())
+/// With one operand, or with several.
+fn of_some(word: &'static str, one: [&str; 2], several: [&str; 2], operands: Vec<String>) -> Wording {
+    Wording::of(word, if operands.len() == 1 { one } else { several }, operands)
 }
 
-fn of_sql(word: &'static str, is: [&str; 2], sql: &SqlKinds) -> Wording {
-    Wording::of(word, is, sql.kinds.names().map(str::to_owned).collect())
+fn of_hosts(hosts: &[HostItem]) -> Wording {
+    let [one, several] = [["leads to", "does not lead to"], ["leads to one of", "leads to none of"]];
+    of_some("host", one, several, hosts.iter().map(|host| shown(&host.to_string())).collect())
+}
+
+fn shell(items: &ShellItems) -> Vec<String> {
+    items.texts().map(shown).collect()
+}
+
+fn of_kinds(word: &'static str, [is, is_not]: [&str; 2], sql: &SqlKinds) -> Wording {
+    let kinds: Vec<String> = sql.kinds.names().map(str::to_owned).collect();
+    let [is, is_not] = if kinds.len() == 1 {
+        [format!("{is} the kind"), format!("{is_not} the kind")]
+    } else {
+        [format!("{is} the kinds"), format!("{is_not} the kinds")]
+    };
+    Wording::of(word, [&is, &is_not], kinds)
 }
 
 impl Condition {

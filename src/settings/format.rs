@@ -15,7 +15,7 @@ use std::sync::Arc;
 use toml_edit::DocumentMut;
 
 use super::{Config, Environment, read};
-use crate::policy::{Diagnostic, Example, Policy, Rule};
+use crate::policy::{Diagnostic, Example, Policy, Rule, parts};
 
 /// Why a file is not formatted.
 #[derive(Debug)]
@@ -26,14 +26,16 @@ pub enum Unformatted {
     Changed,
 }
 
-/// The file as every file is laid out.
+/// The file as every file is laid out. Of a joined text that is `mcp.toml` itself: what it includes is only read.
 ///
 /// # Errors
 /// Where the file has faults, or where the result would mean something else.
 pub fn format(source: &str, environment: &Environment) -> Result<String, Unformatted> {
     let before = read(source, environment).map_err(Unformatted::Faults)?;
-    let formatted = laid_out(source).ok_or(Unformatted::Changed)?;
-    match read(&formatted, environment) {
+    let end = parts(source).first().map_or(source.len(), |main| main.span.end);
+    let (main, included) = source.split_at(end);
+    let formatted = laid_out(main).ok_or(Unformatted::Changed)?;
+    match read(&[formatted.as_str(), included].concat(), environment) {
         Ok(after) if meaning(&after.config) == meaning(&before.config) => Ok(formatted),
         Ok(_) | Err(_) => Err(Unformatted::Changed),
     }

@@ -48,7 +48,7 @@ pub use past::Others;
 pub use process::this_process;
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
-pub use recall::{Nearest, Recalled};
+pub use recall::{Earlier, EarlierCall, Nearest, Recalled};
 pub use row::{AuditRow, JsonText};
 pub use running::{LoadedRow, RuleRow, SessionRow, Sessions};
 pub use verify::{ChainFault, Verification};

@@ -40,6 +40,8 @@ pub struct Filter {
     pub session: Option<String>,
     /// The server, exact.
     pub server: Option<String>,
+    /// A label that the call set, exact.
+    pub label: Option<String>,
     /// The verdict.
     pub verdict: Option<Effect>,
     /// The outcome.
@@ -95,7 +97,8 @@ const FROM: &str = "FROM audit AS a JOIN events AS e ON e.seq = a.seq WHERE \
     AND (:tool IS NULL OR a.tool = :tool OR a.tool GLOB :tool) AND (:agent IS NULL OR a.agent = :agent) \
     AND (:session IS NULL OR substr(a.session, 1, length(:session)) = :session) \
     AND (:server IS NULL OR a.server = :server) AND (:verdict IS NULL OR a.verdict = :verdict) \
-    AND (:outcome IS NULL OR a.outcome = :outcome)";
+    AND (:outcome IS NULL OR a.outcome = :outcome) \
+    AND (:label IS NULL OR e.note IS NOT NULL AND :label IN (SELECT value FROM json_each(a.labels)))";
 
 impl Reader {
     /// Opens a store that exists. Waits up to 5 s where the file is being recovered.
@@ -224,6 +227,7 @@ impl Filter {
             ":session": self.session,
             ":server": self.server,
             ":verdict": self.verdict.map(Effect::as_str),
+            ":label": self.label,
             ":outcome": self.outcome.map(Outcome::as_str),
         })
     }

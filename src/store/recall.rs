@@ -26,6 +26,28 @@ pub struct Recalled {
     pub lost: Vec<String>,
 }
 
+/// What is known of the calls before one, in its session.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// Whether all of them are in the store.
+    pub is_whole: bool,
+    /// Those that set labels, oldest first.
+    pub calls: Vec<EarlierCall>,
+}
+
+/// A call that set labels.
+#[derive(Debug, Clone)]
+pub struct EarlierCall {
+    /// Its id.
+    pub tool_call_id: String,
+    /// When it was read, milliseconds since the Unix epoch.
+    pub unix_ms: i64,
+    /// Ids of the labels.
+    pub labels: Vec<String>,
+    /// When the server had answered with success, milliseconds since the Unix epoch; `None` where it had not.
+    pub succeeded_ms: Option<i64>,
+}
+
 /// What is known of an id that no call has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Nearest {
@@ -57,6 +79,32 @@ impl Reader {
             })
         });
         Ok(found.optional()?)
+    }
+
+    /// The calls before this one in its session that set labels.
+    pub fn earlier(&self, recalled: &Recalled) -> Result<Earlier, StoreError> {
+        let id = recalled.row.tool_call_id.as_deref();
+        let Some((session, number)) = id.and_then(parts) else { return Ok(Earlier::default()) };
+        let before = "sessions AS s JOIN events AS e ON e.session = s.id WHERE s.session = ?1 AND e.seq > s.seq \
+            AND e.kind = 1 AND e.number < ?2";
+        let count = format!("SELECT count(DISTINCT e.number) FROM {before}");
+        let known: i64 = self.connection().query_row(&count, (session, number), |row| row.get(0))?;
+        let mut statement = self.connection().prepare_cached(&format!(
+            "SELECT a.tool_call_id, e.ts, a.labels, a.status, a.latency_us FROM audit AS a \
+             JOIN (SELECT e.seq, e.ts FROM {before} AND e.note IS NOT NULL) AS e ON a.seq = e.seq ORDER BY a.seq"
+        ))?;
+        let calls = statement.query_map((session, number), |row| {
+            let (unix_ms, labels): (i64, String) = (row.get(1)?, row.get(2)?);
+            let (status, latency_us): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
+            let succeeded = status.as_deref() == Some("ok");
+            Ok(EarlierCall {
+                tool_call_id: row.get(0)?,
+                unix_ms,
+                labels: serde_json::from_str(&labels).unwrap_or_default(),
+                succeeded_ms: succeeded.then(|| unix_ms + latency_us.unwrap_or_default() / 1_000),
+            })
+        })?;
+        Ok(Earlier { is_whole: known == number - 1, calls: calls.collect::<Result<_, _>>()? })
     }
 
     /// What an id that [`Self::recall`] does not know may have been meant for.

@@ -183,3 +183,101 @@ fn faults_of_the_command_the_file_and_the_store_have_their_codes() {
         assert_eq!(told.code, Some(2), "{wrong:?}: {told:?}");
     }
 }
+
+const BACKWARD: &str = r#"version = 1
+mode = "enforce"
+
+[[label]]
+id = "secret-read"
+tools = "read_file"
+on = "result"
+
+[[label]]
+id = "known"
+tools = "read_file"
+scope = "agent"
+
+[[rule]]
+id = "exits"
+tools = "send"
+after = "secret-read"
+action = "deny"
+
+[[rule]]
+id = "often"
+tools = "send"
+unless = { time = { in = "2001-01-01", zone = "Europe/Rome" } }
+rate = { max = 2, per = "1m" }
+action = "warn"
+
+[[rule]]
+id = "elsewhere"
+tools = "send"
+unless_after = "known"
+action = "warn"
+
+[[rule]]
+id = "alone"
+tools = "send"
+when = { "/to" = "me" }
+closed = true
+action = "allow"
+overrides = ["exits"]
+"#;
+
+#[test]
+fn a_given_call_may_be_given_a_past_and_a_time() {
+    let home = Home::with_policy(&BACKWARD.replace("2001-01-01", "Mon-Fri 09:00-18:00"));
+    let arguments = r#"{"to":"me","cc":"x"}"#;
+    let at = ["--at", "2026-11-20T20:00:00+01:00"];
+    let explain = [&["policy", "explain", "--tool", "send", "--arguments", arguments][..], &at].concat();
+    let told = home.run(&explain);
+    assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{told:?}");
+    insta::assert_snapshot!(told.out);
+    let given = ["--after", "secret-read", "--after", "known", "--calls-before", "2"];
+    let told = home.run(&[&explain[..], &given].concat());
+    insta::assert_snapshot!(told.out);
+    let answer = home.run(&[&explain[..], &given, &["--json"]].concat()).json();
+    assert_eq!(answer["assumed"], json!({"after": ["known", "secret-read"], "callsBefore": 2}));
+    // The rule that is built in is the first.
+    let part = |rule: usize| &answer["rules"][rule + 1]["predicates"];
+    assert_eq!((&part(0)[0]["in"], &part(0)[0]["operands"]), (&json!("after"), &json!(["secret-read"])));
+    assert_eq!((&part(1)[1]["in"], &part(1)[1]["holds"]), (&json!("rate"), &json!("yes")));
+    assert_eq!((&part(3)[1]["in"], &part(3)[1]["values"][0]["value"]), (&json!("closed"), &json!("/cc")));
+    let check = ["check", "--tool", "send", "--json"];
+    assert_eq!(home.run(&check).json()["verdict"], "warn");
+    assert_eq!(home.run(&[&check[..], &given].concat()).json()["verdict"], "deny");
+    let told = home.run(&[&check[..], &["--after", "secret-red"]].concat());
+    assert!(told.code == Some(2) && told.err.contains("it has secret-read, known"), "{told:?}");
+}
+
+#[test]
+fn a_recorded_call_is_explained_by_what_came_before_it() {
+    let home = Home::with_policy(BACKWARD);
+    let (mut client, _record) = home.converse(&[]);
+    for tool in ["send", "read_file", "send"] {
+        client.call(tool, &json!({}));
+    }
+    home.await_rows(3);
+    client.server.close_stdin();
+    assert!(client.server.wait(PATIENCE).unwrap().success());
+    let rows = home.rows();
+    let ids: Vec<&str> = rows.iter().map(|row| row.tool_call_id.as_deref().unwrap()).collect();
+    let first = home.run(&["policy", "explain", "--call", ids[0]]);
+    let said = one_line(&first.out);
+    for words in
+        ["WARN send", "after: secret-read is not set", "does not match", "the rule did not match then"]
+    {
+        assert!(said.contains(words), "{words}: {}", first.out);
+    }
+    let second = home.run(&["policy", "explain", "--call", ids[2]]);
+    let said = one_line(&second.out);
+    let by = format!("after: secret-read is set (by call {})", ids[1]);
+    for words in ["DENY send", by.as_str(), "unless_after: known is set (by call"] {
+        assert!(said.contains(words), "{words}: {}", second.out);
+    }
+    // A file of now that says less: what a rule of then did says nothing of a rule that is another by now.
+    home.write_policy(&BACKWARD.replace("max = 2", "max = 3"));
+    let now = home.run(&["policy", "explain", "--call", ids[0]]);
+    assert!(one_line(&now.out).contains("how much of it was spent is not known here"), "{}", now.out);
+}

@@ -132,6 +132,70 @@ fn an_included_file_that_is_suddenly_empty_leaves_its_rules_in_force() {
     assert!(until(PATIENCE, || (!stops(&mut client, "b_tool")).then_some(())).is_some(), "said so");
 }
 
+#[test]
+fn fmt_lays_out_the_file_that_is_named_and_reads_the_others() {
+    let untidy = "version=1\ninclude = 'lists.toml'\n[[rule]]\naction=\"block\"\n\
+                  when={'/path'={glob={list='dangerous'}}}";
+    let home = home();
+    home.write_policy(untidy);
+    let told = home.run(&["policy", "fmt", "--check"]);
+    assert_eq!((told.code, told.err.as_str()), (Some(4), ""), "{told:?}");
+    assert!(told.out.contains("-version=1") && !told.out.contains("[lists]"), "{}", told.out);
+    let told = home.run(&["policy", "fmt"]);
+    assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{told:?}");
+    let tidy = "version = 1\ninclude = \"lists.toml\"\n\n[[rule]]\n\
+                when = { \"/path\" = { glob = { list = \"dangerous\" } } }\naction = \"deny\"\n";
+    assert_eq!(fs::read_to_string(home.policy()).unwrap(), tidy);
+    assert_eq!(fs::read_to_string(beside(&home, "lists.toml")).unwrap(), LISTS);
+    assert_eq!(home.run(&["policy", "fmt", "--check"]).code, Some(0));
+    write(&home, "lists.toml", "[lists]\ndangerous = 1\n");
+    let told = home.run(&["policy", "fmt"]);
+    assert_eq!((told.code, told.out.as_str()), (Some(3), ""), "{told:?}");
+    assert!(told.err.contains("lists.toml:2:"), "{}", told.err);
+    assert_eq!(fs::read_to_string(home.policy()).unwrap(), tidy);
+}
+
+#[test]
+fn status_compares_a_process_with_all_of_its_files() {
+    let home = home();
+    let (_client, _record) = home.converse(&[]);
+    let status = || home.run(&["status", "--json"]).json()[0].clone();
+    let fresh = until(PATIENCE, || Some(status()).filter(|session| session["running"] == true)).unwrap();
+    assert_eq!(
+        (&fresh["stale"], &fresh["rules"][2]["rule"]),
+        (&json!(false), &json!("no-b_tool")),
+        "{fresh:#}"
+    );
+    // Nobody takes up what has a fault.
+    write(&home, "rules/b.toml", "[[rule]]\nid = \"half");
+    let stale = status();
+    assert_eq!(
+        (&stale["stale"], &stale["rules"][2]["rule"]),
+        (&json!(true), &json!("no-b_tool")),
+        "{stale:#}"
+    );
+    fs::remove_file(beside(&home, "lists.toml")).unwrap();
+    let told = home.run(&["status"]);
+    assert!(told.out.contains("cannot include"), "{told:?}");
+}
+
+#[test]
+fn the_store_keeps_no_secret_of_a_policy_in_several_files() {
+    let home = home();
+    home.write_policy(&format!(
+        "{MAIN}[lists]\nown = [\"x\"]\n[servers.x]\ncommand = \"x\"\nenv = {{ A = \"hunter2\" }}\n"
+    ));
+    let (mut client, _record) = home.converse(&["--server", "x"]);
+    client.call("x", &json!({}));
+    client.server.close_stdin();
+    assert!(client.server.wait(PATIENCE).unwrap().success());
+    for file in fs::read_dir(home.store().parent().unwrap()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        assert!(!bytes.windows(7).any(|bytes| bytes == b"hunter2"), "{}", path.display());
+    }
+}
+
 fn stops(client: &mut McpClient, tool: &str) -> bool {
     client.call(tool, &json!({})).get("result").is_none()
 }

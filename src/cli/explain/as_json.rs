@@ -35,6 +35,10 @@ impl Told<'_> {
             "default": self.explanation.default.map(Effect::as_str),
             "rules": self.explanation.traces.iter().map(|trace| self.trace_json(trace)).collect::<Vec<_>>(),
             "changes": self.explanation.changes.iter().map(|change| self.change_json(change)).collect::<Vec<_>>(),
+            "assumed": self.recalled.is_none().then(|| json!({
+                "after": self.before.labels.keys().collect::<Vec<_>>(),
+                "callsBefore": self.before.calls,
+            })),
             "recorded": self.recalled.map(|recalled| json!({
                 "toolCallId": recalled.row.tool_call_id,
                 "ts": recalled.row.ts,
@@ -89,6 +93,10 @@ fn part(part: &Part) -> Value {
         Place::When => ("when", None),
         Place::Any(number) => ("any", Some(number)),
         Place::Unless => ("unless", None),
+        Place::Closed => ("closed", None),
+        Place::After => ("after", None),
+        Place::UnlessAfter => ("unless_after", None),
+        Place::Rate => ("rate", None),
         Place::Elsewhere => ("rule", None),
     };
     let values = part.values.iter().map(|seen| {

@@ -9,7 +9,7 @@ use crate::cli::check::{then, word};
 use crate::cli::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use crate::cli::rows;
 use crate::guard::Answer;
-use crate::policy::explain::{Explanation, Fits, Holds, Part, Place, Reach, Said, Trace};
+use crate::policy::explain::{Before, Explanation, Fits, Holds, Part, Place, Reach, Said, Trace};
 use crate::policy::{By, Effect, Facts, Policy, Stance, Verdict};
 use crate::store::Recalled;
 use crate::wire::{shown, shown_within};
@@ -38,6 +38,8 @@ pub(super) struct Told<'a> {
     /// The arguments, redacted.
     pub(super) visible: Option<&'a str>,
     pub(super) recalled: Option<&'a Recalled>,
+    /// What is known of what came before it.
+    pub(super) before: &'a Before,
     pub(super) scope: Scope,
 }
 
@@ -90,8 +92,9 @@ impl Told<'_> {
         let mut lines = match &self.explanation.said {
             Said::Off => vec!["enforcement is off here: nothing is judged".to_owned()],
             Said::Verdict(verdict) => self.about_the_verdict(verdict),
-            Said::OneOf(_) => vec!["which one hangs on arguments that the store has not kept".to_owned()],
+            Said::OneOf(effects) => vec![self.hangs_on(effects)],
         };
+        lines.extend(self.assumed());
         lines.extend(self.recalled.into_iter().flat_map(|recalled| self.recorded(recalled)));
         if let Some(arguments) = self.visible {
             lines.push(format!("arguments {}", shown_within(arguments, ARGUMENTS_SHOWN)));
@@ -100,6 +103,34 @@ impl Told<'_> {
             lines.push(format!("{{root}} is {}", shown(root)));
         }
         lines
+    }
+
+    /// What is not known, and how to say it.
+    fn hangs_on(&self, effects: &[Effect]) -> String {
+        let unknown = || self.explanation.traces.iter().filter(|trace| trace.matches == Holds::Unknown);
+        let about = |looks_back: bool| {
+            let is_it = |part: &Part| part.holds == Holds::Unknown && part.place.looks_back() == looks_back;
+            unknown().any(|trace| trace.parts.iter().any(is_it) || trace.parts.is_empty() && !looks_back)
+        };
+        let arguments = about(false).then_some("arguments that the store has not kept");
+        let earlier = about(true).then_some(match self.recalled {
+            Some(_) => "what came before the call, of which the store knows too little",
+            None => "how many calls came before (--calls-before N says it)",
+        });
+        let on: Vec<&str> = arguments.into_iter().chain(earlier).collect();
+        let what = if effects.len() == 1 { "which rules match" } else { "which one" };
+        format!("{what} hangs on {}", on.join(", and on "))
+    }
+
+    /// The labels that a call which nobody made is taken to come after, where a rule asks for some.
+    fn assumed(&self) -> Option<String> {
+        let asks = |part: &Part| matches!(part.place, Place::After | Place::UnlessAfter);
+        let asked = self.explanation.traces.iter().any(|trace| trace.parts.iter().any(asks));
+        (self.recalled.is_none() && asked).then(|| {
+            let labels: Vec<String> = self.before.labels.keys().map(|id| shown(id)).collect();
+            let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
+            format!("labels taken as set: {labels} (--after LABEL sets one)")
+        })
     }
 
     fn about_the_verdict(&self, verdict: &Verdict) -> Vec<String> {
@@ -249,6 +280,11 @@ fn told(part: &Part) -> String {
         Place::When => "when".to_owned(),
         Place::Any(number) => format!("any {number}"),
         Place::Unless => "unless".to_owned(),
+        Place::Closed => return closed(part),
+        Place::After | Place::UnlessAfter => {
+            return format!("{}: {}{}", part.asks.word, part.told_values(), doubt(part));
+        }
+        Place::Rate => return format!("rate: {}; {}", part.asks.operands.join(", "), part.told_values()),
         Place::Elsewhere => "and".to_owned(),
     };
     let (holds, found) = match part.holds {
@@ -256,13 +292,12 @@ fn told(part: &Part) -> String {
         Holds::No => ("", &part.asks.is_not),
         Holds::Unknown => ("unknown whether ", &part.asks.is),
     };
-    let doubtful = part.values.iter().any(|seen| seen.fits == Fits::Opaque);
-    let doubt = match part.holds {
-        _ if part.claimed => " (it is only claimed, and never loosens)",
-        Holds::Yes if doubtful => " (it cannot be told, and doubt tightens)",
-        Holds::No if doubtful => " (it cannot be told, and doubt never loosens)",
-        Holds::Yes | Holds::No | Holds::Unknown => "",
-    };
+    let doubt = doubt(part);
+    // A pointer begins with a slash: this is the fact.
+    if let ("time", [now]) = (part.looks_at.as_str(), part.values.as_slice()) {
+        let not = if part.holds == Holds::No { "not " } else { "" };
+        return format!("{place}: time is {}, {not}{}", now.text, part.asks.brief());
+    }
     if part.values.is_empty()
         && part.holds == Holds::No
         && part.asks.word != "exists"
@@ -271,10 +306,28 @@ fn told(part: &Part) -> String {
         return format!("{place}: {} is not given{doubt}; asked is {}", part.looks_at, part.asks.brief());
     }
     let line = format!("{place}: {holds}{} {found}", part.looks_at);
-    let values: Vec<&str> = part.values.iter().map(|seen| seen.text.as_str()).collect();
-    let more = if part.more > 0 { format!(" and {} more", part.more) } else { String::new() };
-    let values = if values.is_empty() { String::new() } else { format!(": {}{more}", values.join(", ")) };
+    let values = if part.values.is_empty() { String::new() } else { format!(": {}", part.told_values()) };
     format!("{line}{values}{doubt}")
+}
+
+/// What `closed` found.
+fn closed(part: &Part) -> String {
+    match (part.holds, part.values.as_slice()) {
+        (Holds::Yes, _) => "closed: the rule names every argument".to_owned(),
+        (Holds::Unknown, _) => "closed: unknown whether the rule names every argument".to_owned(),
+        (Holds::No, [one]) => format!("closed: argument `{}` is not named by the rule", one.text),
+        (Holds::No, _) => format!("closed: arguments {} are not named by the rule", part.told_values()),
+    }
+}
+
+fn doubt(part: &Part) -> &'static str {
+    let doubtful = part.values.iter().any(|seen| seen.fits == Fits::Opaque);
+    match part.holds {
+        _ if part.claimed => " (it is only claimed, and never loosens)",
+        Holds::Yes if doubtful => " (it cannot be told, and doubt tightens)",
+        Holds::No if doubtful => " (it cannot be told, and doubt never loosens)",
+        Holds::Yes | Holds::No | Holds::Unknown => "",
+    }
 }
 
 fn short(revision: &str) -> &str {

@@ -150,6 +150,8 @@ fn day(text: &str) -> Result<u8, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::policy::unix_ms;
 
@@ -219,6 +221,46 @@ mod tests {
             assert_eq!(holds(text, "Europe/Rome", instant), expected, "{text} at {instant}");
         }
         assert!(holds("Sat 12:00-12:01", "Asia/Kathmandu", "2026-11-21T06:15:00Z"));
+    }
+
+    fn any_window() -> impl Strategy<Value = Window> {
+        let date = (2000_i16..2100, 1_i8..=12, 1_i8..=28).prop_map(|(y, m, d)| Date::new(y, m, d).unwrap());
+        let dates = (date.clone(), date).prop_map(|(a, b)| Days::Dates(a.min(b), a.max(b)));
+        let days = prop_oneof![(1_u8..=0x7f).prop_map(Days::Week), dates];
+        let hours = (0_u16..1440, 1_u16..=1440).prop_filter("it ends when it begins", |(a, b)| a != b);
+        (days, prop_oneof![Just((0, MINUTES_A_DAY)), hours]).prop_map(|(days, (begins, ends))| Window {
+            days,
+            begins,
+            ends,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_is_told_as_it_may_be_written(told in any_window()) {
+            prop_assert_eq!(window(&told.to_string()), Ok(told));
+        }
+    }
+
+    #[test]
+    fn a_window_is_told_in_the_shortest_form() {
+        for text in [
+            "Mon-Fri 09:00-18:00",
+            "Sat,Sun",
+            "22:00-06:00",
+            "00:00-24:00",
+            "Mon,Wed-Sun 18:00-24:00",
+            "2026-12-24",
+            "2026-12-24..2026-12-27 08:00-12:00",
+        ] {
+            assert_eq!(window(text).unwrap().to_string(), text);
+        }
+        let zone = TimeZoneDatabase::bundled().get("Europe/Rome").unwrap();
+        let mut windows = Windows { zone, windows: vec![window("Mon-Fri").unwrap()] };
+        let at = unix_ms("2026-11-20T19:00:00Z").unwrap();
+        assert_eq!(windows.wall(at), "Fri 20:00 in Europe/Rome");
+        windows.windows.push(window("2026-12-24").unwrap());
+        assert_eq!(windows.wall(at), "Fri 2026-11-20 20:00 in Europe/Rome");
     }
 
     #[test]

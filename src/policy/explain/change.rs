@@ -253,6 +253,10 @@ impl Missing<'_> {
         };
         match (self.wanted, part.place) {
             (Holds::Yes, Place::Elsewhere) => part.looks_at.clone(),
+            (Holds::Yes, Place::Closed) => format!("`closed`: it does not name {}", part.told_values()),
+            (Holds::Yes, place) if place.looks_back() => {
+                format!("{} ({})", part.asks.brief(), part.told_values())
+            }
             (Holds::Yes, _) => format!("{}: {} ({value})", part.looks_at, part.asks.brief()),
             (Holds::No | Holds::Unknown, _) => {
                 format!("its unless, {}: {} ({value})", part.looks_at, part.asks.brief())
@@ -265,7 +269,7 @@ impl Trace {
     /// What a call must be so that the rule does not match: each is enough by itself.
     fn ways_out(&self) -> Vec<String> {
         let not = |part: &Part| format!("{} {}", part.looks_at, part.asks.is_not);
-        let when = self.parts.iter().filter(|part| matches!(part.place, Place::When | Place::Elsewhere));
+        let when = self.parts.iter().filter(|part| part.place.is_own());
         let mut ways: Vec<String> = when.map(not).collect();
         let holding: Vec<Vec<&Part>> =
             self.tables().into_iter().filter(|table| super::all_hold(table)).collect();
@@ -289,22 +293,18 @@ impl Trace {
 
     /// The fewest predicates that keep the rule from matching; `None` where one can never come to hold.
     fn missing(&self) -> Option<Vec<Missing<'_>>> {
-        let failed = |part: &&Part| part.holds == Holds::No;
-        let own = self
-            .parts
-            .iter()
-            .filter(|part| matches!(part.place, Place::When | Place::Elsewhere))
-            .filter(failed);
+        // What is not known may be missing too.
+        let own = self.parts.iter().filter(|part| part.place.is_own() && part.holds != Holds::Yes);
         let mut missing: Vec<&Part> = own.collect();
         let tables = self.tables();
-        let lacking = |table: &Vec<&Part>| table.iter().filter(|part| part.holds == Holds::No).count();
+        let lacking = |table: &Vec<&Part>| table.iter().filter(|part| part.holds != Holds::Yes).count();
         missing.extend(
             tables
                 .into_iter()
                 .min_by_key(lacking)
                 .unwrap_or_default()
                 .into_iter()
-                .filter(|part| part.holds == Holds::No),
+                .filter(|part| part.holds != Holds::Yes),
         );
         if missing.iter().any(|part| part.claimed) {
             return None;
@@ -312,7 +312,7 @@ impl Trace {
         let mut missing: Vec<Missing<'_>> =
             missing.into_iter().map(|part| Missing { part, wanted: Holds::Yes }).collect();
         let unless: Vec<&Part> = self.parts.iter().filter(|part| part.place == Place::Unless).collect();
-        if !unless.is_empty() && super::all_hold(&unless) {
+        if !unless.is_empty() && !unless.iter().any(|part| part.holds == Holds::No) {
             missing.extend(unless.first().map(|part| Missing { part, wanted: Holds::No }));
         }
         (!missing.is_empty()).then_some(missing)

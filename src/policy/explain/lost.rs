@@ -38,6 +38,17 @@ impl Lost {
         self.0.is_empty()
     }
 
+    /// Whether a place, a JSON Pointer, is one of them or lies below one.
+    pub(super) fn has(&self, place: &str) -> bool {
+        let steps: Vec<String> = place.split('/').skip(1).map(unescaped).collect();
+        self.0.iter().any(|lost| steps.starts_with(lost))
+    }
+
+    /// Whether each of them is a place that a pointer names, spelled as it is, or lies below one.
+    pub(super) fn are_below(&self, pointers: &[&Pointer]) -> bool {
+        self.0.iter().all(|place| pointers.iter().any(|pointer| names(&pointer.segments, place)))
+    }
+
     /// How the pointer stands to all of it, at worst.
     pub(super) fn touch(&self, pointer: &Pointer) -> Touch {
         let touches = self.0.iter().map(|place| touch(&pointer.segments, place));
@@ -60,6 +71,18 @@ fn touch(segments: &[Segment], place: &[String]) -> Touch {
             touch(onward, below)
         }
         Segment::Key { .. } => Touch::None,
+    }
+}
+
+/// Whether the steps lead to a place or to something above it.
+fn names(segments: &[Segment], place: &[String]) -> bool {
+    let Some((segment, onward)) = segments.split_first() else { return true };
+    match (segment, place.split_first()) {
+        (Segment::Any, None) => names(onward, place),
+        (Segment::Any, Some((_, below))) => names(onward, place) || names(segments, below),
+        (Segment::One, Some((_, below))) => names(onward, below),
+        (Segment::Key { name, .. }, Some((step, below))) => name == step && names(onward, below),
+        (Segment::One | Segment::Key { .. }, None) => false,
     }
 }
 
@@ -94,6 +117,11 @@ mod tests {
         ] {
             assert_eq!(lost.touch(&pointer(text)), expected, "{text}");
         }
+        for (text, expected) in [("/content", false), ("", true), ("/**", true), ("/env/*", false)] {
+            assert_eq!(lost.are_below(&[&pointer(text)]), expected, "{text}");
+        }
+        assert!(lost.are_below(&[&pointer("/content"), &pointer("/a/*"), &pointer("/env/*")]));
+        assert!(lost.has("/content/x") && lost.has("/a/b~1c/0") && !lost.has("/a/b~1c") && !lost.has("/b"));
         assert_eq!(Lost::everything().touch(&pointer("/x")), Touch::Inside);
         assert_eq!(Lost::default().touch(&pointer("/x")), Touch::None);
     }

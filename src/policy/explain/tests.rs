@@ -1,8 +1,10 @@
 //! That explanations agree with verdicts, and what they say.
 
+mod beside;
+
 use proptest::prelude::*;
 
-use super::{Explanation, Holds, Inquiry, Lost, Reach, Said};
+use super::{Before, Explanation, Holds, Inquiry, Lost, Reach, Said};
 use crate::call::Call;
 use crate::policy::tests::properties::{any_json, any_policy};
 use crate::policy::tests::sample::{argument, at_home, eq, globs, policy, rule, when};
@@ -22,6 +24,7 @@ fn explained(policy: &Policy, kept: &str, lost: &Lost, facts: &Facts) -> Explana
         world: World::of(facts),
         shown,
         lost,
+        before: &Before::given(&[], Some(0)),
         guarded: Holds::Unknown,
     })
 }
@@ -229,6 +232,7 @@ fn secrets_are_judged_and_not_shown() {
         world: World::of(&facts),
         shown,
         lost: &lost,
+        before: &Before::default(),
         guarded: Holds::Unknown,
     });
     let text = format!("{explanation:?}");

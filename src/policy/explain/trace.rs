@@ -3,11 +3,12 @@
 //! Whether a condition holds is the matcher's answer; here it is asked of each predicate alone as well, and answers
 //! that hang on lost values are taken back. Invariant: where nothing was lost, the whole is what the matcher says.
 
+use super::beside::Beside;
 use super::lost::Touch;
 use super::values::Met;
-use super::{Fits, Holds, Lost, Part, Place};
+use super::{Before, Fits, Holds, Lost, Part, Place};
 use crate::policy::matcher::{Polarity, Scene, condition_holds, rule_matches};
-use crate::policy::{Condition, Fact, Pointer, Predicate, Rule, Subject, Table, Wording};
+use crate::policy::{Condition, Pointer, Predicate, Rule, Subject, Table, Wording};
 use crate::wire::Json;
 
 /// Asks the rules of one policy about one call.
@@ -15,11 +16,37 @@ pub(super) struct Tracer<'a> {
     pub(super) scene: &'a Scene<'a>,
     pub(super) shown: Option<Json<'a>>,
     pub(super) lost: &'a Lost,
+    pub(super) before: &'a Before,
 }
 
 impl Tracer<'_> {
-    /// Whether the rule matches, and its predicates in order.
-    pub(super) fn rule(&self, rule: &Rule) -> (Holds, Vec<Part>) {
+    /// Whether the rule at this index matches, and its predicates in order.
+    pub(super) fn rule(&self, index: usize, rule: &Rule) -> (Holds, Vec<Part>) {
+        let Self { scene, shown, lost, before } = *self;
+        let beside = Beside { rule, scene, shown, lost, before };
+        let (tables, any, mut parts) = self.tables(rule);
+        let closed = beside.closed(&any);
+        let keys = Holds::all(closed.iter().map(|part| part.holds).chain([tables]));
+        parts.extend(closed);
+        let mut back: Vec<Part> = beside.labels().collect();
+        let unrated = Holds::all(back.iter().map(|part| part.holds).chain([keys]));
+        let truth = Holds::of(rule_matches(rule, scene));
+        if unrated != Holds::Unknown && unrated != truth {
+            parts.append(&mut back);
+            parts.push(elsewhere(truth));
+            return (truth, parts);
+        }
+        back.extend(beside.rate());
+        let holds = match before.matched.get(&index) {
+            Some(matched) => Beside::settle(&mut back, keys, *matched),
+            None => Holds::all(back.iter().map(|part| part.holds).chain([keys])),
+        };
+        parts.append(&mut back);
+        (holds, parts)
+    }
+
+    /// Whether the tables of the rule hold, each of `any` by itself, and their predicates.
+    fn tables(&self, rule: &Rule) -> (Holds, Vec<Holds>, Vec<Part>) {
         let polarity = Polarity::of(rule.effect);
         let mut parts = Vec::new();
         let mut table = |table: &Table, place, polarity| {
@@ -34,14 +61,9 @@ impl Tracer<'_> {
             rule.any.iter().enumerate().map(|(at, one)| table(one, Place::Any(at + 1), polarity)).collect();
         let unless: Vec<Holds> =
             rule.unless.iter().map(|unless| table(unless, Place::Unless, polarity.reversed())).collect();
-        let some = if any.is_empty() { Holds::Yes } else { Holds::any(any) };
+        let some = if any.is_empty() { Holds::Yes } else { Holds::any(any.iter().copied()) };
         let holds = Holds::all(when.into_iter().chain([some]).chain(unless.into_iter().map(Holds::reversed)));
-        let truth = Holds::of(rule_matches(rule, self.scene));
-        if holds == Holds::Unknown || holds == truth {
-            return (holds, parts);
-        }
-        parts.push(elsewhere(truth));
-        (truth, parts)
+        (holds, any, parts)
     }
 
     fn condition(
@@ -59,7 +81,9 @@ impl Tracer<'_> {
             alone.push(holds);
             parts.push(self.part(&one, test.wording(), place, polarity, holds));
         }
-        if condition.tests.is_empty() || Holds::all(alone) != whole {
+        if let Subject::Time(windows) = &condition.subject {
+            parts.push(self.part(condition, windows.wording(), place, polarity, whole));
+        } else if condition.tests.is_empty() || Holds::all(alone) != whole {
             parts.push(self.part(condition, together(&condition.tests), place, polarity, whole));
         }
         whole
@@ -111,13 +135,9 @@ impl Tracer<'_> {
                 let met = Met::in_arguments(pointers, &condition.tests, polarity, self.scene, self.shown);
                 if self.touch(pointers) == Touch::None { met } else { met.without_lost() }
             }
-            Subject::Fact(fact) => self.of_fact(*fact, &condition.tests, polarity),
-            Subject::Time(_) => self.of_fact(Fact::Time, &[], polarity),
+            Subject::Fact(fact) => Met::in_fact(*fact, &condition.tests, polarity, self.scene),
+            Subject::Time(windows) => Met::in_time(windows, self.scene),
         }
-    }
-
-    fn of_fact(&self, fact: Fact, tests: &[Predicate], polarity: Polarity) -> Met {
-        Met::in_fact(fact, tests, polarity, self.scene)
     }
 }
 

@@ -7,8 +7,8 @@ use super::{Fits, Seen};
 use crate::policy::matcher::{Polarity, Scene, fact_values};
 use crate::policy::pointer::{Readers, Selected, select};
 use crate::policy::predicate::{Judge, Outcome, Value};
-use crate::policy::{Fact, Pointer, Predicate};
-use crate::wire::{Json, shown_within};
+use crate::policy::{Fact, Pointer, Predicate, Windows};
+use crate::wire::{Json, mcp, shown_within};
 
 /// How much of a value is shown, characters.
 const SHOWN: usize = 100;
@@ -16,6 +16,8 @@ const SHOWN: usize = 100;
 const MOST: usize = 5;
 /// What stands where redaction took something away.
 const PLACEHOLDERS: [&str; 2] = ["‹redacted:", "‹cut:"];
+/// What is shown of a claim where the server did not list the tool.
+const NOT_LISTED: &str = "not listed";
 /// What is shown where a pointer goes on and the value does not.
 const IN_ITS_WAY: &str = "(what is in its way)";
 
@@ -61,12 +63,24 @@ impl Met {
     /// In a fact.
     pub(super) fn in_fact(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> Self {
         let judge = Judge { polarity, scene };
+        if fact.is_truth() && scene.call.method == mcp::TOOLS_CALL {
+            return Self(vec![match scene.world.claims.and_then(|claims| claims.says(fact)) {
+                Some(truth) => seen(&truth.to_string(), judge.all(tests, &Value::Truth(truth))),
+                None => seen(NOT_LISTED, Outcome::Opaque),
+            }]);
+        }
         let values = fact_values(fact, scene).into_iter();
         let seen = |value| Seen {
             text: format!("\"{}\"", shown_within(value, SHOWN)),
             fits: Fits::of(judge.all(tests, &Value::Word(value))),
         };
         Self(values.map(seen).collect())
+    }
+
+    /// In the time of the call.
+    pub(super) fn in_time(windows: &Windows, scene: &Scene<'_>) -> Self {
+        let at = scene.world.unix_ms;
+        Self(vec![Seen { text: windows.wall(at), fits: Fits::of(Outcome::of(windows.contains(at))) }])
     }
 
     /// Whether some value that is as it was is one of these to the predicates.

@@ -78,6 +78,7 @@ fn about_permission(condition: &Condition, notes: &mut Vec<Diagnostic>) {
         let hint = "to let calls pass by one argument, name it: `\"/path\"`";
         notes.push(Diagnostic::note(condition.key.span(), message).with_hint(hint));
     }
+    notes.extend(only_one_of_many(condition));
     let is_placed = condition.tests.iter().any(|test| *test.word.get_ref() == PredicateWord::PathUnder);
     for (word, text, value) in texts(condition) {
         if word == PredicateWord::Matches && condition.tests.len() == 1 && is_loose(text) {
@@ -91,6 +92,21 @@ fn about_permission(condition: &Condition, notes: &mut Vec<Diagnostic>) {
             notes.push(Diagnostic::note(value.span(), message).with_hint(hint));
         }
     }
+}
+
+/// Predicates that one command or statement of a text satisfies, whatever stands beside it.
+fn only_one_of_many(condition: &Condition) -> impl Iterator<Item = Diagnostic> {
+    const PAIRS: [(PredicateWord, PredicateWord, &str); 2] = [
+        (PredicateWord::ShellAny, PredicateWord::ShellOnly, "the line runs"),
+        (PredicateWord::SqlAny, PredicateWord::SqlOnly, "the text does"),
+    ];
+    let has = |wanted| condition.tests.iter().any(|test| *test.word.get_ref() == wanted);
+    condition.tests.iter().filter_map(move |test| {
+        let (any, only, what) = PAIRS.into_iter().find(|(any, ..)| any == test.word.get_ref())?;
+        let message = format!("`{}` admits whatever else {what}", any.as_str());
+        let hint = format!("`{}` admits nothing but what it names", only.as_str());
+        (!has(only)).then(|| Diagnostic::note(test.word.span(), message).with_hint(hint))
+    })
 }
 
 /// The texts in a condition that are patterns, with their predicates.

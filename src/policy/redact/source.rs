@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::secrets::{is_telling, is_telling_flag};
 use super::{Redactor, quoted};
+use crate::policy::parts;
 
 /// Tables whose values all go.
 const PRIVATE: &[&str] = &["env", "headers"];
@@ -19,8 +20,19 @@ const ADDRESSES: &[&str] = &["url", "webhook", "webhook_url"];
 /// Names of environment variables are no secrets.
 const NAMES: &str = "headers_env";
 
+/// Each file of a joined text on its own: together they need not be TOML. The lines that name them stay.
+pub(super) fn cleaned_parts(redactor: &Redactor, joined: &str) -> String {
+    let (mut clean, mut from) = (String::with_capacity(joined.len()), 0);
+    for part in parts(joined) {
+        clean.push_str(joined.get(from..part.span.start).unwrap_or_default());
+        clean.push_str(&cleaned(redactor, part.text(joined)));
+        from = part.span.end;
+    }
+    clean
+}
+
 /// The source without those values and, between them, without what looks like a secret.
-pub(super) fn cleaned(redactor: &Redactor, toml: &str) -> String {
+fn cleaned(redactor: &Redactor, toml: &str) -> String {
     let Ok(table) = DeTable::parse(toml) else { return redactor.prose(toml) };
     let mut spans = Vec::new();
     in_table(table.get_ref(), Reach::Named, &mut spans);

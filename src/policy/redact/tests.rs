@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::policy::{Included, join, parts};
 
 const PLANTED: &[&str] = &[
     "AKIAIOSFODNN7EXAMPLE",
@@ -231,6 +232,20 @@ env = { A = "hunter4" }
     for key in ["when", "any"] {
         assert_eq!(after["rule"][0][key], before["rule"][0][key], "{stored}");
     }
+}
+
+#[test]
+fn files_that_are_no_toml_together_lose_their_secrets_one_by_one() {
+    let main = "[lists]\na = [1]\n[servers.x.env]\nLEVEL = \"hunter2\"\n";
+    let file = |path: &str| Included { path: path.to_owned(), leads_to: None };
+    let included = [
+        (file("/rules/a.toml"), "[lists]\nb = [2]\n".to_owned()),
+        (file("/rules/b.toml"), "[lists]\n[servers.y]\nenv = { B = 'hunter3' }".to_owned()),
+    ];
+    let joined = join(main, &included);
+    let stored = redactor().policy_source(&joined);
+    assert!(!stored.contains("hunter"), "{stored}");
+    assert_eq!((parts(&stored).len(), stored.lines().count()), (3, joined.lines().count()), "{stored}");
 }
 
 fn any_value(secret: &'static str) -> impl Strategy<Value = Value> {

@@ -17,6 +17,13 @@ pub fn duration_ms(text: &str) -> Option<i64> {
     i64::try_from(number).ok()?.checked_mul(unit_ms)
 }
 
+/// A duration in the largest unit that leaves nothing over: `90d`, `1500ms`.
+pub fn duration_text(ms: u64) -> String {
+    let units = [(7 * 86_400_000, "w"), (86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let whole = units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{ms}ms"), |(unit, word)| format!("{}{word}", ms / unit))
+}
+
 /// Bytes of `1GiB`, `512MiB`, `10MB`; a bare number counts bytes.
 pub fn size_bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
@@ -51,6 +58,8 @@ mod tests {
         let read = ["90d", "45s", "10m", "2h", "1w", "7", "250ms"].map(duration_ms);
         let expected = [7_776_000_000, 45_000, 600_000, 7_200_000, 604_800_000, 7_000, 250];
         assert_eq!(read, expected.map(Some));
+        let told = [7_776_000_000, 45_000, 90_000, 604_800_000, 1_500, 0].map(duration_text);
+        assert_eq!(told, ["90d", "45s", "90s", "1w", "1500ms", "0ms"]);
         assert_eq!(
             ["", "d", "-1d", "1.5h", "3 fortnights", "99999999999999999w"].map(duration_ms),
             [None; 6]

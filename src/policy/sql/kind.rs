@@ -27,6 +27,11 @@ impl Kinds {
         KINDS.iter().chain(GROUPS).map(|(name, _)| *name)
     }
 
+    /// The other words that a rule may use for them.
+    pub fn synonyms() -> impl Iterator<Item = &'static str> {
+        SYNONYMS.iter().map(|(synonym, _)| *synonym)
+    }
+
     /// What is in either set.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

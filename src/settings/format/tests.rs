@@ -6,7 +6,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use super::{Unformatted, format};
+use super::{Unformatted, format, laid_out};
 use crate::settings::Environment;
 
 fn formatted(source: &str) -> String {
@@ -94,6 +94,13 @@ y=["1",
 #[test]
 fn an_untidy_file_becomes_tidy() {
     assert_snapshot!(formatted(UNTIDY));
+}
+
+#[test]
+fn a_long_comment_breaks_no_list() {
+    let line = format!("include = [\"a.toml\", \"b.toml\"]  # {}\n", "why ".repeat(30).trim_end());
+    let text = laid_out(&format!("version = 1\n{line}")).unwrap();
+    assert_eq!(text, format!("version = 1\n{line}"));
 }
 
 #[test]

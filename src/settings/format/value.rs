@@ -51,7 +51,10 @@ fn array(items: &mut Array, path: &[&str], column: usize, indent: usize) {
     let broken = items.trailing_comma() && notes.iter().chain([&end]).any(|text| text.contains('\n'));
     if !commented && !broken {
         flat(items, path, column, indent);
-        let text = items.to_string();
+        // A comment behind it takes no part in what is broken.
+        let mut bare = items.clone();
+        bare.decor_mut().clear();
+        let text = bare.to_string();
         if !text.contains('\n') && column + text.trim().chars().count() <= WIDTH {
             return;
         }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{boolean, described, reference, scalar, string};
-use crate::policy::Fact;
+use crate::policy::{Dialect, Fact, Kinds};
 
 /// What a predicate is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,8 @@ enum Operand {
     Number,
     Bytes,
     Truth,
-    Word,
+    Kinds,
+    Dialect,
 }
 
 const PREDICATES: &[(&str, Operand, &str)] = &[
@@ -37,18 +38,35 @@ const PREDICATES: &[(&str, Operand, &str)] = &[
     ("path_under", Operand::Strings, "A path at or below one of these; `{root}`, `~/` and `/` begin them."),
     ("path_outside", Operand::Strings, "A path at or below none of these."),
     ("path_glob", Operand::Strings, "A path that fits one of these globs; `**` crosses folders."),
-    ("host", Operand::Strings, "The host of a URL: exact, or `*.example.com`."),
-    ("scheme", Operand::Strings, "The scheme of a URL."),
-    ("ip_in", Operand::Strings, "The host of a URL is an address in one of these networks."),
+    (
+        "host",
+        Operand::Strings,
+        "A URL leads to one of these hosts: exact, or `*.example.com`; with `:8443` or `:*` for other ports.",
+    ),
+    ("scheme", Operand::Strings, "A URL has one of these schemes."),
+    (
+        "ip_in",
+        Operand::Strings,
+        "A URL leads to an address, written as one, in one of these networks: `10.0.0.0/8`.",
+    ),
     (
         "shell_any",
         Operand::Strings,
-        "A shell line runs one of these: a program and words that must be there.",
+        "A shell line runs one of these: a program (a glob) and words that must each match an argument, or with `!` \
+         an argument that must be another: `rm -r !/tmp/*`.",
     ),
-    ("shell_only", Operand::Strings, "A shell line runs nothing but these."),
-    ("sql_any", Operand::Strings, "SQL has a statement of one of these kinds."),
-    ("sql_only", Operand::Strings, "SQL has no statement but of these kinds."),
-    ("dialect", Operand::Word, "How the SQL beside it is read: postgres, mysql, sqlite, …"),
+    (
+        "shell_only",
+        Operand::Strings,
+        "A shell line runs nothing but these: a program and words that must each match an argument.",
+    ),
+    ("sql_any", Operand::Kinds, "SQL has a statement of one of these kinds or groups of kinds."),
+    ("sql_only", Operand::Kinds, "SQL has no statement but of these kinds or groups of kinds."),
+    (
+        "dialect",
+        Operand::Dialect,
+        "How `sql_any` and `sql_only` beside it read the text; left out, as each database would.",
+    ),
 ];
 /// Predicates that facts take.
 const OF_FACTS: &[&str] = &["eq", "in", "glob", "matches", "exists"];
@@ -67,6 +85,7 @@ pub(super) fn definitions() -> Value {
         "named": named,
         "strings": { "anyOf": [string(), { "type": "array", "items": string() }, reference("named")] },
         "scalars": { "anyOf": [scalar(), { "type": "array", "items": scalar() }, reference("named")] },
+        "kinds": { "anyOf": [kind(), { "type": "array", "items": kind() }, reference("named")] },
         "table": table(),
         "argument": {
             "anyOf": [scalar(), { "type": "array", "items": scalar() }, predicates(|_| true)],
@@ -81,6 +100,7 @@ pub(super) fn definitions() -> Value {
                 "properties": { "in": reference("strings"), "zone": string() },
                 "required": ["in"], "additionalProperties": false,
             }],
+            "description": "Windows; without a `zone` they are in UTC.",
         },
         "truth": {
             "anyOf": [boolean(), { "type": "array", "items": boolean() },
@@ -133,9 +153,25 @@ impl Operand {
             Self::Number => json!({ "type": "number" }),
             Self::Bytes => json!({ "type": ["integer", "string"], "minimum": 0 }),
             Self::Truth => boolean(),
-            Self::Word => string(),
+            Self::Kinds => reference("kinds"),
+            Self::Dialect => json!({ "enum": Dialect::WORDS }),
         }
     }
+}
+
+/// A kind of statement. Editors offer the names; the words that databases have beside them, in any letters, are taken too.
+fn kind() -> Value {
+    let mut any_case = String::new();
+    for word in Kinds::words().chain(Kinds::synonyms()) {
+        any_case.push(if any_case.is_empty() { '(' } else { '|' });
+        for letter in word.chars() {
+            any_case.extend(['[', letter.to_ascii_lowercase(), letter.to_ascii_uppercase(), ']']);
+        }
+    }
+    json!({ "anyOf": [
+        { "enum": Kinds::words().collect::<Vec<_>>() },
+        { "type": "string", "pattern": format!("^{any_case})$") },
+    ]})
 }
 
 fn about(fact: Fact) -> &'static str {

@@ -118,6 +118,25 @@ fn words_of_other_products_are_words() {
     }
 }
 
+#[test]
+fn words_about_sql_and_times_are_those_of_the_reader() {
+    for (wanted, condition) in [
+        (true, r#""/q" = { sql_only = ["read", "DROP", "upsert"], dialect = "postgres" }"#),
+        (true, r#""/q" = { sql_any = { list = "kinds" } }"#),
+        (true, r#"time = "Fri""#),
+        (true, r#"time = { in = "Fri", zone = "UTC" }"#),
+        (false, r#""/q" = { sql_any = "dorp" }"#),
+        (false, r#""/q" = { sql_any = "read", dialect = "postgresql" }"#),
+        (false, r#"time = { zone = "UTC" }"#),
+    ] {
+        let source = format!(
+            "version = 1\n[lists]\nkinds = [\"drop\"]\n[[rule]]\naction = \"deny\"\nwhen = {{ {condition} }}\n"
+        );
+        assert_eq!(read(&source, &Environment::default()).is_ok(), wanted, "{condition}");
+        assert_eq!(is_valid(&source), wanted, "{condition}");
+    }
+}
+
 /// The keys that the reader names when it meets one that it does not know.
 fn keys_of_the_reader(before: &str) -> BTreeSet<String> {
     let source = format!("version = 1\n{before}");
