@@ -99,6 +99,14 @@ const TESTS: &[&str] = &[
     "{ path_glob = '{root}/**/x' }",
     "{ path_glob = '~/*' }",
     "{ path_glob = '*' }",
+    "{ host = ['hit.example', '*.corp.example'] }",
+    "{ host = 'hit.example', scheme = 'https' }",
+    "{ ip_in = ['10.0.0.0/8', '::1'] }",
+    "{ shell_any = ['rm -r', 'hit'] }",
+    "{ shell_any = 'rm', glob = '*hit*' }",
+    "{ shell_only = ['ls', 'hit'] }",
+    "{ sql_any = 'write' }",
+    "{ sql_only = 'select', dialect = 'postgres' }",
 ];
 
 const FACTS: &[&str] = &[
@@ -111,7 +119,24 @@ const FACTS: &[&str] = &[
     "user = { exists = true }",
     "root = { path_under = '/home' }",
     "server = 'files'",
+    "time = 'mon-fri 09:00-18:00'",
+    "claimed_destructive = true",
+    "claimed_read_only = false",
 ];
+
+/// What makes a rule look back, or at the rest of the arguments.
+const MORE: &[&str] = &[
+    "",
+    "",
+    "",
+    "after = 'seen'\n",
+    "unless_after = ['seen', 'hit']\n",
+    "rate = { max = 1, per = '1m', by = ['tool', 'agent'] }\n",
+    "closed = true\n",
+];
+
+const LABELS: &str = "[[label]]\nid = 'seen'\ntools = 'wr*'\nwhen = { '/a' = { glob = 'h*' } }\n\
+    [[label]]\nid = 'hit'\non = 'result'\nany = [{ '/**' = 'hit' }]\n";
 
 const LEAVES: &[&str] = &[
     "\"hit\"",
@@ -152,6 +177,16 @@ const LEAVES: &[&str] = &[
     "\"[\\\"hit\\\",7]\"",
     "\"\\\"hit\\\"\"",
     "\"{\\\"a\\\":1,\\\"a\\\":2}\"",
+    "\"https://hit.example/\"",
+    "\"http://HIT.example.:80\"",
+    "\"http://10.1\"",
+    "\"//[::1]\"",
+    "\"ls; rm -r x\"",
+    "\"hit $(x\"",
+    "[\"ls\", \"rm -r hit\"]",
+    "\"select 1\"",
+    "\"drop hit\"",
+    "\"select '\"",
     "\"a text that is longer than what is judged\"",
     "\"{\\\"b\\\":\\\"a text that is longer than what is judged\\\"}\"",
 ];
@@ -189,9 +224,10 @@ fn any_rule() -> impl Strategy<Value = String> {
     let effect = select(&["allow", "warn", "require_approval", "deny"][..]);
     let any = proptest::option::weighted(0.2, proptest::collection::vec(any_table(), 1..3));
     let when = proptest::option::weighted(0.9, any_table());
-    (effect, select(TOOLS), when, any, proptest::option::weighted(0.2, any_table())).prop_map(
-        |(effect, tools, when, any, unless)| {
-            let mut text = format!("[[rule]]\naction = '{effect}'\n{tools}\n");
+    let unless = proptest::option::weighted(0.2, any_table());
+    (effect, select(TOOLS), select(MORE), when, any, unless).prop_map(
+        |(effect, tools, more, when, any, unless)| {
+            let mut text = format!("[[rule]]\naction = '{effect}'\n{tools}\n{more}");
             when.map(|when| writeln!(text, "when = {when}"));
             any.map(|any| writeln!(text, "any = [{}]", any.join(", ")));
             unless.map(|unless| writeln!(text, "unless = {unless}"));
@@ -204,7 +240,7 @@ fn any_policy() -> impl Strategy<Value = String> {
     let top = select(&["", "max_judged = 20\n", "default = 'deny'\n"][..]);
     (top, proptest::collection::vec(any_rule(), 2..40)).prop_map(|(top, rules)| {
         let tools = "[[tool]]\nmatch = 'wr*'\nrisk = 'high'\n[[tool]]\nmatch = '*e'\nrisk = 'low'\n";
-        format!("version = 1\n{top}{tools}{}", rules.concat())
+        format!("version = 1\n{top}{tools}{LABELS}{}", rules.concat())
     })
 }
 
