@@ -276,6 +276,13 @@ fn a_recorded_call_is_explained_by_what_came_before_it() {
     for words in ["DENY send", by.as_str(), "unless_after: known is set (by call"] {
         assert!(said.contains(words), "{words}: {}", second.out);
     }
+    // The calls that set a label are found by it, and show it.
+    for command in [&["log"][..], &["tail", "--no-follow"]] {
+        let told = home.run(&[command, &["--label", "secret-read"]].concat());
+        assert_eq!(told.out.lines().count(), 1, "{told:?}");
+        assert!(told.out.contains("read_file") && told.out.contains("+secret-read +known"), "{told:?}");
+    }
+    assert_eq!(home.run(&["log", "--label", "secret"]).out, "");
     // A file of now that says less: what a rule of then did says nothing of a rule that is another by now.
     home.write_policy(&BACKWARD.replace("max = 2", "max = 3"));
     let now = home.run(&["policy", "explain", "--call", ids[0]]);
