@@ -13,6 +13,7 @@ mod values;
 use super::evaluate::nfc;
 use super::facts::Remembered;
 use super::matcher::Scene;
+use super::readings::Readings;
 use super::self_protection::reaches_protected;
 use super::{By, Effect, Mode, Policy, Rule, Stance, Verdict, Wording, World};
 use crate::call::Call;
@@ -175,8 +176,8 @@ impl Policy {
         }
         let name = nfc(&inquiry.call.name);
         let links = Remembered::new(inquiry.world.links);
-        let scene =
-            Scene { call: inquiry.call, name: &name, world: inquiry.world.with_links(&links), policy: self };
+        let (call, world) = (inquiry.call, inquiry.world.with_links(&links));
+        let scene = Scene { call, name: &name, world, policy: self, readings: Readings::default() };
         let mut traces: Vec<Trace> = self.guard(&scene, &inquiry).into_iter().collect();
         let numbered = self.rules.iter().enumerate();
         traces.extend(numbered.map(|(index, rule)| trace_of(index, rule, &scene, &inquiry)));

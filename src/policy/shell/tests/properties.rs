@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Doubt, Given, Told, any_of, only_of, told_any, told_only};
+use super::{Doubt, Given, Reading, Told, any_of, only_of, told_any, told_only};
 
 /// Pieces that mean something to a shell, so that random lines are not all prose.
 const PIECES: &[&str] = &[
@@ -149,7 +149,7 @@ proptest! {
     fn words_are_taken_as_they_are(words in proptest::collection::vec(any::<String>(), 1..4)) {
         let mut given = vec!["echo".to_owned()];
         given.extend(words);
-        let told = only_of(&["echo"]).only(&Given::Words(given.iter().map(Into::into).collect()));
+        let told = only_of(&["echo"]).only(&Reading::of(&Given::Words(given.iter().map(Into::into).collect())));
         prop_assert_eq!(told, Told::Satisfied);
     }
 }
@@ -158,7 +158,7 @@ proptest! {
 fn depth_has_a_bound_and_what_is_below_it_is_in_doubt() {
     for (open, close) in [("$(", ")"), ("echo \"$(", ")\""), ("${x:-", "}"), ("sudo ", ""), ("<(", ")")] {
         let line = |depth: usize| format!("echo {}rm -r x{}", open.repeat(depth), close.repeat(depth));
-        let deep = any_of(&["no-such-program"]).any(&Given::Line(&line(1000)));
+        let deep = any_of(&["no-such-program"]).any(&Reading::of(&Given::Line(&line(1000))));
         assert!(deep == Told::Doubtful(Doubt::Hidden) || open == "sudo ", "{open} {deep:?}");
     }
     let arrays = format!("{}x{}", "A=(".repeat(100_000), ")".repeat(100_000));
