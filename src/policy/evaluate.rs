@@ -9,6 +9,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::facts::Remembered;
 use super::matcher::{Scene, label_matches, rule_matches};
+use super::readings::Readings;
 use super::self_protection::reaches_protected;
 use super::{Acting, Budget, By, Effect, Match, Mode, Policy, Rule, Setting, Stance, Traces, Verdict, World};
 use crate::call::Call;
@@ -43,7 +44,8 @@ impl Policy {
         }
         let name = nfc(&call.name);
         let links = Remembered::new(world.links);
-        let scene = Scene { call, name: &name, world: world.with_links(&links), policy: self };
+        let world = world.with_links(&links);
+        let scene = Scene { call, name: &name, world, policy: self, readings: Readings::default() };
         let mut found = Found::new(self.default_for(call), stance.base);
         if self.self_protection && call.method == COVERED[0] && reaches_protected(&scene) {
             found.push(By::SelfProtection, Effect::Deny, stance.base);

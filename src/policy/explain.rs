@@ -15,6 +15,7 @@ mod values;
 use super::evaluate::nfc;
 use super::facts::Remembered;
 use super::matcher::Scene;
+use super::readings::Readings;
 use super::self_protection::reaches_protected;
 use super::{By, Effect, Mode, Policy, Rule, Stance, Verdict, Wording, World};
 use crate::call::Call;
@@ -200,8 +201,8 @@ impl Policy {
         }
         let name = nfc(&inquiry.call.name);
         let links = Remembered::new(inquiry.world.links);
-        let world = inquiry.world.with_links(&links).with_past(inquiry.before);
-        let scene = Scene { call: inquiry.call, name: &name, world, policy: self };
+        let (call, world) = (inquiry.call, inquiry.world.with_links(&links).with_past(inquiry.before));
+        let scene = Scene { call, name: &name, world, policy: self, readings: Readings::default() };
         let mut traces: Vec<Trace> = self.guard(&scene, &inquiry).into_iter().collect();
         let numbered = self.rules.iter().enumerate();
         traces.extend(numbered.map(|(index, rule)| trace_of(index, rule, &scene, &inquiry)));

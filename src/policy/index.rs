@@ -5,10 +5,13 @@
 
 mod access;
 mod buckets;
+mod commands;
 mod field;
+mod hosts;
 mod parts;
 mod places;
 mod required;
+mod statements;
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;

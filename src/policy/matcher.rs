@@ -6,6 +6,7 @@
 
 use super::pointer::{Readers, Selected, covers, select};
 use super::predicate::{Judge, Outcome, Value};
+use super::readings::Readings;
 use super::{
     Condition, Effect, Fact, Grade, Label, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World,
 };
@@ -22,6 +23,8 @@ pub(super) struct Scene<'a> {
     pub(super) world: World<'a>,
     /// What is judged by.
     pub(super) policy: &'a Policy,
+    /// What its texts were read as.
+    pub(super) readings: Readings,
 }
 
 /// Which way doubt goes.

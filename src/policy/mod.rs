@@ -22,6 +22,7 @@ mod paths;
 mod pointer;
 mod predicate;
 mod protected;
+mod readings;
 mod reason;
 mod redact;
 mod regexes;

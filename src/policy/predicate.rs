@@ -10,7 +10,8 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::matcher::{Polarity, Scene};
 use super::paths::{Places, Standing, guess};
-use super::shell::{Doubt, Given, Told};
+use super::readings::Form;
+use super::shell::{Doubt, Given, Reading, Told};
 use super::{Base, Number, PathGlob, Predicate, Scalar, SqlKinds, url};
 use crate::wire::{Json, JsonKind};
 
@@ -111,7 +112,7 @@ impl Judge<'_> {
 
     fn one(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Outcome {
         if let (Value::Found(_) | Value::Name(_), Some(sql)) = (value, sql_of(predicate))
-            && !is_evident(sql, seen)
+            && !self.is_evident(*sql, seen)
         {
             return Outcome::Not;
         }
@@ -149,9 +150,11 @@ impl Judge<'_> {
             (Predicate::Host(items), Seen::Text(text)) => url::host(text, items),
             (Predicate::Scheme(schemes), Seen::Text(text)) => url::scheme(text, schemes),
             (Predicate::IpIn(nets), Seen::Text(text)) => url::ip_in(text, nets),
-            (Predicate::SqlAny(sql), Seen::Text(text)) => sql.any(text).map_or(Outcome::Opaque, Outcome::of),
+            (Predicate::SqlAny(sql), Seen::Text(text)) => {
+                sql.any_in(&self.scene.readings.sql(text, sql.dialect)).map_or(Outcome::Opaque, Outcome::of)
+            }
             (Predicate::SqlOnly(sql), Seen::Text(text)) => {
-                sql.only(text).map_or(Outcome::Opaque, Outcome::of)
+                sql.only_in(&self.scene.readings.sql(text, sql.dialect)).map_or(Outcome::Opaque, Outcome::of)
             }
             (_, Seen::Text(_) | Seen::Long(_) | Seen::Number(_) | Seen::Bool(_) | Seen::Other) => {
                 Outcome::Opaque
@@ -165,10 +168,10 @@ impl Judge<'_> {
             (Seen::Long(_), _) => return Outcome::Opaque,
             (Seen::Text(text), _) if is_path(predicate) => return self.guessed(predicate, value, text),
             // A text that is no shell line is most likely none; what hides in one that is stays in doubt.
-            (Seen::Text(_), _) if self.shell(predicate, value, seen) == Told::Doubtful(Doubt::Syntax) => {
-                return Outcome::Not;
+            (Seen::Text(_), _) if is_shell(predicate) => {
+                let is_no_line = self.shell(predicate, value, seen) == Told::Doubtful(Doubt::Syntax);
+                return if is_no_line { Outcome::Not } else { Outcome::Opaque };
             }
-            (Seen::Text(_), _) if is_shell(predicate) => return Outcome::Opaque,
             (_, Value::Found(json)) if is_path(predicate) => {
                 return self.guessed(predicate, value, json.text());
             }
@@ -215,28 +218,40 @@ impl Judge<'_> {
 
     /// A line, or a list of words, against the items of a shell predicate.
     fn shell(self, predicate: &Predicate, value: &Value<'_>, seen: &Seen<'_>) -> Told {
-        let tell = |given: &Given<'_>| {
+        let tell = |reading: &Reading| {
             if let Predicate::ShellAny(items) = predicate {
-                items.any(given)
+                items.any(reading)
             } else if let Predicate::ShellOnly(items) = predicate {
-                items.only(given)
+                items.only(reading)
             } else {
                 Told::Doubtful(Doubt::Hidden)
             }
         };
+        let line = |text: &str| tell(&self.scene.readings.shell(text, Form::Line, &Given::Line(text)));
         let worst = |told: Told, other: Told| match (self.polarity, told) {
             (Polarity::Restrictive, Told::Not) | (Polarity::Permissive, Told::Satisfied) => other,
             _ => told,
         };
         match (seen, value) {
-            (Seen::Text(text), _) if is_nfc(text) => tell(&Given::Line(text)),
-            (Seen::Text(text), _) => worst(tell(&Given::Line(&nfc(text))), tell(&Given::Line(text))),
+            (Seen::Text(text), _) if is_nfc(text) => line(text),
+            (Seen::Text(text), _) => worst(line(&nfc(text)), line(text)),
             (Seen::Other, Value::Json(json)) if json.text().len() <= self.scene.policy.max_judged => {
-                words(*json).map_or(Told::Doubtful(Doubt::Hidden), |words| tell(&Given::Words(words)))
+                words(*json).map_or(Told::Doubtful(Doubt::Hidden), |words| {
+                    tell(&self.scene.readings.shell(json.text(), Form::Words, &Given::Words(words)))
+                })
             }
             (Seen::Other | Seen::Long(_) | Seen::Number(_) | Seen::Bool(_), _) => {
                 Told::Doubtful(Doubt::Hidden)
             }
+        }
+    }
+
+    /// Whether something that a search came across is SQL: much prose begins with a word that is also a statement's.
+    fn is_evident(self, sql: SqlKinds, seen: &Seen<'_>) -> bool {
+        match seen {
+            Seen::Text(text) => self.scene.readings.sql(text, sql.dialect).is_evident(),
+            Seen::Long(_) => true,
+            Seen::Number(_) | Seen::Bool(_) | Seen::Other => false,
         }
     }
 
@@ -268,7 +283,7 @@ impl Judge<'_> {
 }
 
 /// The elements of a list of strings.
-fn words(json: Json<'_>) -> Option<Vec<Cow<'_, str>>> {
+pub(super) fn words(json: Json<'_>) -> Option<Vec<Cow<'_, str>>> {
     (json.kind() == JsonKind::Array).then(|| json.elements().map(Json::as_str).collect())?
 }
 
@@ -286,15 +301,6 @@ fn is_about_urls(predicate: &Predicate) -> bool {
 
 fn sql_of(predicate: &Predicate) -> Option<&SqlKinds> {
     if let Predicate::SqlAny(sql) | Predicate::SqlOnly(sql) = predicate { Some(sql) } else { None }
-}
-
-/// Whether something that a search came across is SQL: much prose begins with a word that is also a statement's.
-fn is_evident(sql: &SqlKinds, seen: &Seen<'_>) -> bool {
-    match seen {
-        Seen::Text(text) => sql.is_evident(text),
-        Seen::Long(_) => true,
-        Seen::Number(_) | Seen::Bool(_) | Seen::Other => false,
-    }
 }
 
 /// UTF-8 length of a string, length of the JSON text of anything else. Bytes.

@@ -339,7 +339,7 @@ pub struct HostItem {
 }
 
 /// The hosts that an element of `host` stands for. Names are in lower case and Punycode, without a final dot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HostName {
     /// This one.
     Exact(String),

@@ -8,6 +8,9 @@
 mod address;
 mod host;
 
+use core::net::IpAddr;
+use std::borrow::Cow;
+
 use ipnet::IpNet;
 use url::Url;
 
@@ -54,6 +57,28 @@ pub(super) fn scheme(text: &str, items: &[String]) -> Outcome {
         return Outcome::Opaque;
     }
     Outcome::of(items.iter().any(|item| item.eq_ignore_ascii_case(scheme)))
+}
+
+/// What a text leads to, to look up the hosts and networks that may be meant.
+pub(super) enum Leads<'t> {
+    /// This name, if it is one, and these addresses.
+    To(Option<Cow<'t, str>>, Vec<IpAddr>),
+    /// To no host.
+    Nowhere,
+    /// It cannot be told.
+    Unclear,
+}
+
+/// What [`host`] and [`ip_in`] compare.
+pub(super) fn leads(text: &str) -> Leads<'_> {
+    match lead(text) {
+        Lead::Place(Place { host, .. }) => {
+            let addresses = Addresses::of(&host).all;
+            Leads::To(if let Host::Name(name) = host { Some(name) } else { None }, addresses)
+        }
+        Lead::Nowhere => Leads::Nowhere,
+        Lead::Unclear => Leads::Unclear,
+    }
 }
 
 /// Whether a text that a search came across begins as URLs do, if only to a forgiving reader.

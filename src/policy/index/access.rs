@@ -3,8 +3,13 @@
 //! It names what a value must be for a condition to be in doubt at all; whatever it does not know has no keys.
 //! Invariant: where a rule matches, each of its ways has a condition that some value has a key of, or is opaque to.
 
+use ipnet::IpNet;
+
 use super::required::{Pieces, sets};
-use crate::policy::{Anchor, Condition, Fact, Number, Pointer, Predicate, Rule, Scalar, Subject, Table};
+use crate::policy::shell::Mark;
+use crate::policy::{
+    Anchor, Condition, Fact, HostName, Number, Pointer, Predicate, Rule, Scalar, SqlKinds, Subject, Table,
+};
 
 /// Conditions of which at least one must hold: one of `when`, or one of each table of `any`.
 pub(super) type Way<'r> = Vec<Access<'r>>;
@@ -34,10 +39,25 @@ pub(super) enum Keys {
     Folders(Vec<(Anchor, String)>),
     /// A piece of its path below an anchor.
     PathParts(Vec<(Anchor, Vec<u8>)>),
+    /// A host below this name, or this one.
+    Hosts(Vec<HostName>),
+    /// An address in this network.
+    Networks(Vec<IpNet>),
+    /// A command with this.
+    Commands(Vec<Mark>),
+    /// Statements of these kinds, among others or alone.
+    Statements(SqlKinds, Among),
     /// A number at or above this.
     From(f64),
     /// A number at or below this.
     UpTo(f64),
+}
+
+/// Whether other statements may stand beside those that are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Among {
+    Others,
+    None,
 }
 
 /// The ways to look a rule up, each enough by itself.
@@ -99,6 +119,21 @@ fn keys(test: &Predicate) -> Vec<Keys> {
         let pieces: Option<Vec<_>> = pieces.collect();
         return pieces.map(|all| Keys::PathParts(all.into_iter().flatten().collect())).into_iter().collect();
     }
+    if let Predicate::Host(items) = test {
+        return vec![Keys::Hosts(items.iter().map(|item| item.name.clone()).collect())];
+    }
+    if let Predicate::IpIn(networks) = test {
+        return vec![Keys::Networks(networks.iter().map(IpNet::trunc).collect())];
+    }
+    if let Predicate::ShellAny(items) | Predicate::ShellOnly(items) = test {
+        return items.marks().into_iter().map(Keys::Commands).collect();
+    }
+    if let Predicate::SqlAny(sql) = test {
+        return vec![Keys::Statements(*sql, Among::Others)];
+    }
+    if let Predicate::SqlOnly(sql) = test {
+        return vec![Keys::Statements(*sql, Among::None)];
+    }
     if let Predicate::Gt(bound) | Predicate::Ge(bound) = test {
         return vec![Keys::From(nearest(*bound))];
     }
@@ -122,10 +157,10 @@ impl Keys {
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Scalars(_) => 0,
-            Self::Folders(_) => 1,
-            Self::PathParts(_) => 2,
+            Self::Folders(_) | Self::Hosts(_) | Self::Networks(_) => 1,
+            Self::PathParts(_) | Self::Commands(_) => 2,
             Self::Parts(_) => 3,
-            Self::From(_) | Self::UpTo(_) => 4,
+            Self::From(_) | Self::UpTo(_) | Self::Statements(..) => 4,
         }
     }
 
@@ -135,7 +170,10 @@ impl Keys {
             Self::Folders(folders) => folders.len(),
             Self::PathParts(parts) => parts.len(),
             Self::Parts(parts) => parts.len(),
-            Self::From(_) | Self::UpTo(_) => 1,
+            Self::Hosts(hosts) => hosts.len(),
+            Self::Networks(networks) => networks.len(),
+            Self::Commands(marks) => marks.len(),
+            Self::From(_) | Self::UpTo(_) | Self::Statements(..) => 1,
         }
     }
 }

@@ -3,12 +3,15 @@
 //! A rule with several conditions is looked up by the one that it shares with the fewest others. Invariant: each
 //! rule is found by exactly one of its ways, or always.
 
+use ipnet::IpNet;
+
 use super::Map;
-use super::access::{Access, Keys, LookedAt, Way, ways};
+use super::access::{Access, Among, Keys, LookedAt, Way, ways};
 use super::field::Field;
 use crate::call::Call;
 use crate::policy::matcher::Scene;
-use crate::policy::{Policy, Scalar, Segment};
+use crate::policy::shell::Mark;
+use crate::policy::{HostName, Policy, Scalar, Segment, SqlKinds};
 use crate::wire::{JsonKind, fold};
 
 /// Keys of all rules together: a long list in each of many rules would take more memory than it saves time.
@@ -122,6 +125,10 @@ enum Key {
     Number(u64),
     Bool(bool),
     Part(Vec<u8>),
+    Host(HostName),
+    Network(IpNet),
+    Command(Mark),
+    Statements(SqlKinds, Among),
     Range,
 }
 
@@ -136,6 +143,10 @@ fn hashed(keys: &Keys) -> Vec<Key> {
         Keys::Folders(folders) => folders.iter().map(|(_, folder)| Key::Text(folder.clone())).collect(),
         Keys::Parts(parts) => parts.iter().map(|part| Key::Part(part.clone())).collect(),
         Keys::PathParts(parts) => parts.iter().map(|(_, part)| Key::Part(part.clone())).collect(),
+        Keys::Hosts(hosts) => hosts.iter().cloned().map(Key::Host).collect(),
+        Keys::Networks(networks) => networks.iter().copied().map(Key::Network).collect(),
+        Keys::Commands(marks) => marks.iter().cloned().map(Key::Command).collect(),
+        Keys::Statements(sql, among) => vec![Key::Statements(*sql, *among)],
         Keys::From(_) | Keys::UpTo(_) => vec![Key::Range],
     }
 }

@@ -10,8 +10,11 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::Map;
 use super::access::{Keys, LookedAt, nearest};
+use super::commands::Commands;
+use super::hosts::Hosts;
 use super::parts::Parts;
 use super::places::{Look, Places, PlacesDraft};
+use super::statements::Statements;
 use crate::policy::matcher::{Scene, fact_values};
 use crate::policy::pointer::{Readers, Selected, select};
 use crate::policy::{Fact, Pointer, Scalar};
@@ -28,6 +31,11 @@ pub(super) struct Field {
     /// Every rule of `parts`.
     with_parts: Vec<u32>,
     places: Places,
+    hosts: Hosts,
+    commands: Commands,
+    /// Every rule but those of `commands`.
+    without_commands: Vec<u32>,
+    statements: Statements,
 }
 
 #[derive(Debug)]
@@ -86,6 +94,10 @@ impl Field {
             parts: Parts::default(),
             with_parts: Vec::new(),
             places: Places::default(),
+            hosts: Hosts::default(),
+            commands: Commands::default(),
+            without_commands: Vec::new(),
+            statements: Statements::default(),
         };
         Draft { field, parts: Map::default(), places: PlacesDraft::default() }
     }
@@ -133,7 +145,11 @@ impl Field {
                 self.ranges.all(found);
                 self.opaque_to_texts(found);
             }
-            JsonKind::Null | JsonKind::Object | JsonKind::Array => found.extend(&self.all),
+            JsonKind::Array => {
+                found.extend(&self.without_commands);
+                self.commands.find_words(json, look.scene, found);
+            }
+            JsonKind::Null | JsonKind::Object => found.extend(&self.all),
         }
     }
 
@@ -145,6 +161,11 @@ impl Field {
         self.ranges.all(found);
         self.spelled(text, found);
         self.places.find(text, look, found);
+        self.hosts.find(text, found);
+        self.statements.find(text, look.scene, found);
+        for text in spellings(text) {
+            self.commands.find(&text, look.scene, found);
+        }
     }
 
     /// A find of a search: of another type, it is opaque only where a conversion would satisfy.
@@ -155,6 +176,8 @@ impl Field {
                 self.scalar(json, found);
                 self.spelled(json.text(), found);
                 self.places.guess(json.text(), look, found);
+                self.hosts.guess(json.text(), found);
+                self.commands.guess(json.text(), look.scene, found);
             }
             JsonKind::Object | JsonKind::Array => found.extend(&self.all),
         }
@@ -172,6 +195,11 @@ impl Field {
         }
         self.spelled(text, found);
         self.places.find_or_guess(text, look, found);
+        self.hosts.guess(text, found);
+        self.statements.guess(text, look.scene, found);
+        for text in spellings(text) {
+            self.commands.guess(&text, look.scene, found);
+        }
     }
 
     fn scalar(&self, json: Json<'_>, found: &mut Vec<u32>) {
@@ -205,12 +233,18 @@ impl Field {
     fn opaque_to_texts(&self, found: &mut Vec<u32>) {
         found.extend(&self.with_parts);
         self.places.all(found);
+        self.hosts.all(found);
+        self.commands.all(found);
+        self.statements.all(found);
     }
 }
 
 impl Draft {
     pub(super) fn add(&mut self, keys: Keys, rule: u32) {
         self.field.all.push(rule);
+        if !matches!(keys, Keys::Commands(_)) {
+            self.field.without_commands.push(rule);
+        }
         match keys {
             Keys::Scalars(scalars) => self.field.scalars.add(&scalars, rule),
             Keys::From(bound) => self.field.ranges.from.push((bound, rule)),
@@ -223,6 +257,10 @@ impl Draft {
             }
             Keys::Folders(folders) => self.places.add_folders(folders, rule),
             Keys::PathParts(parts) => self.places.add_parts(parts, rule),
+            Keys::Hosts(hosts) => self.field.hosts.add_hosts(hosts, rule),
+            Keys::Networks(networks) => self.field.hosts.add_networks(networks, rule),
+            Keys::Commands(marks) => self.field.commands.add(marks, rule),
+            Keys::Statements(sql, among) => self.field.statements.add(sql, among, rule),
         }
     }
 
@@ -300,6 +338,13 @@ impl Ranges {
 /// Equal numbers have equal bits: there is one zero.
 fn bits(number: f64) -> u64 {
     (number + 0.0).to_bits()
+}
+
+/// A text, and its composed spelling where that is another.
+fn spellings(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let composed = nfc(text);
+    let other = matches!(composed, Cow::Owned(_)).then_some(composed);
+    std::iter::once(Cow::Borrowed(text)).chain(other)
 }
 
 fn nfc(text: &str) -> Cow<'_, str> {

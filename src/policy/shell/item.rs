@@ -35,6 +35,15 @@ pub(in crate::policy) struct Item {
     leading: usize,
 }
 
+/// Something that an item asks of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::policy) struct Mark {
+    /// This program, in lower case and without its folder.
+    pub(in crate::policy) program: String,
+    /// This among its arguments.
+    pub(in crate::policy) word: Option<String>,
+}
+
 /// A word of an item.
 #[derive(Debug, Clone)]
 enum Wanted {
@@ -119,6 +128,20 @@ impl Item {
     /// Whether it says what an argument must not be.
     pub(in crate::policy) fn negates(&self) -> bool {
         self.words.iter().any(|word| matches!(word, Wanted::Other(_)))
+    }
+
+    /// Its program and each plain word of it, in lower case as far as that matters: what a command must have to be what
+    /// the item means, where it hides nothing. `None` for a program that is a pattern, or a path.
+    pub(super) fn marks(&self) -> Option<Vec<Mark>> {
+        let Pattern { text, globs: None } = &self.program else { return None };
+        let program = (!text.contains('/')).then(|| text.to_lowercase())?;
+        let plain = |word: &Wanted| {
+            if let Wanted::Plain(Pattern { text, globs: None }) = word { Some(text.clone()) } else { None }
+        };
+        let words = self.words.iter().filter_map(plain);
+        let alone = Mark { program: program.clone(), word: None };
+        let with_word = words.map(|word| Mark { program: program.clone(), word: Some(word) });
+        Some(with_word.chain([alone]).collect())
     }
 
     /// Whether a command does what the item says: the program by any path and in any case, each word anywhere.

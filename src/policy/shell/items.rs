@@ -1,13 +1,13 @@
 //! `shell_any` and `shell_only`: a list of items against everything that a line runs.
 //!
-//! It refuses to remember commands: each is compared as it is found. Invariant: what is satisfied by
-//! [`ShellItems::only`] holds nothing that is in doubt.
+//! It refuses to read: it is given what was read. Invariant: what is satisfied by [`ShellItems::only`] holds nothing
+//! that is in doubt.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::item::{Answer, Item};
-use super::{Command, Doubt, Listener, read_line, read_words};
+use super::item::{Answer, Item, Mark};
+use super::reading::{Line, Reading};
+use super::{Command, Doubt};
 
 /// The items of one predicate.
 #[derive(Debug, Clone)]
@@ -22,15 +22,6 @@ pub(in crate::policy) enum Told {
     Doubtful(Doubt),
 }
 
-/// A command as a server may take it.
-#[derive(Debug, Clone)]
-pub(in crate::policy) enum Given<'t> {
-    /// A line, or a script.
-    Line(&'t str),
-    /// A program and its arguments.
-    Words(Vec<Cow<'t, str>>),
-}
-
 impl ShellItems {
     pub(in crate::policy) fn new(items: Vec<Item>) -> Self {
         Self(items.into())
@@ -41,121 +32,88 @@ impl ShellItems {
         self.0.iter().map(Item::text)
     }
 
-    /// Whether something in it does what an item says.
-    pub(in crate::policy) fn any(&self, given: &Given<'_>) -> Told {
-        let told = self.any_as_given(given);
-        let Given::Words(words) = given else { return told };
-        if told != Told::Not {
-            return told;
+    /// What a line must have for the items to hold of it, in each of several ways: one of these marks, unless it hides
+    /// something or does nothing but read a file.
+    pub(in crate::policy) fn marks(&self) -> Vec<Vec<Mark>> {
+        let items: Option<Vec<Vec<Mark>>> = self.0.iter().map(Item::marks).collect();
+        match items {
+            Some(mut items) if items.len() == 1 => {
+                items.pop().into_iter().flatten().map(|mark| vec![mark]).collect()
+            }
+            Some(items) => {
+                let longest = |marks: Vec<Mark>| {
+                    marks.into_iter().max_by_key(|mark| mark.word.as_ref().map(String::len))
+                };
+                vec![items.into_iter().filter_map(longest).collect()]
+            }
+            None => Vec::new(),
         }
+    }
+
+    /// Whether something in it does what an item says.
+    pub(in crate::policy) fn any(&self, reading: &Reading) -> Told {
+        let told = self.any_in(&reading.line);
+        let Some(others) = reading.others.as_ref().filter(|_| told == Told::Not) else { return told };
         // Some servers put the words together again, and some mean several lines.
-        let is_line = |word: &Cow<'_, str>| word.contains([' ', '\t', '\n']);
-        let as_line = |text: &str| self.any_as_given(&Given::Line(text));
-        let joined = as_line(&words.join(" ")) == Told::Satisfied;
-        let hidden = || words.iter().any(|word| is_line(word) && as_line(word) == Told::Satisfied);
-        let lines =
-            || words.first().is_some_and(is_line) && words.iter().any(|line| as_line(line) != Told::Not);
-        if joined || hidden() || lines() { Told::Doubtful(Doubt::Hidden) } else { Told::Not }
+        let is_done_by = |line: &Line| match self.any_in(line) {
+            Told::Satisfied => true,
+            Told::Doubtful(_) => others.begin_with_a_line(),
+            Told::Not => false,
+        };
+        let joined = self.any_in(others.joined()) == Told::Satisfied;
+        if joined || others.lines().iter().any(is_done_by) {
+            Told::Doubtful(Doubt::Hidden)
+        } else {
+            Told::Not
+        }
     }
 
     /// Whether there is a command in it, and items admit every one.
-    pub(in crate::policy) fn only(&self, given: &Given<'_>) -> Told {
-        let told = self.only_as_given(given);
-        let Given::Words(words) = given else { return told };
-        if told != Told::Satisfied || words.len() < 2 {
-            return told;
-        }
+    pub(in crate::policy) fn only(&self, reading: &Reading) -> Told {
+        let told = self.only_in(&reading.line);
+        let Some(others) = reading.others.as_ref().filter(|_| told == Told::Satisfied) else { return told };
         // Some servers put the words together again. What is no line then runs nothing.
-        match self.only_as_given(&Given::Line(&words.join(" "))) {
+        match self.only_in(others.joined()) {
             Told::Satisfied | Told::Doubtful(Doubt::Syntax) => Told::Satisfied,
             Told::Not | Told::Doubtful(Doubt::Hidden) => Told::Doubtful(Doubt::Hidden),
         }
     }
 
-    fn only_as_given(&self, given: &Given<'_>) -> Told {
-        let mut only = Only { items: &self.0, found: false, refused: false, doubt: None };
-        read(given, &mut only);
-        match only {
-            Only { refused: true, .. } => Told::Not,
-            Only { doubt: Some(doubt), .. } => Told::Doubtful(doubt),
-            Only { found, .. } => {
-                if found {
-                    Told::Satisfied
-                } else {
-                    Told::Not
-                }
+    fn only_in(&self, line: &Line) -> Told {
+        let (mut found, mut doubt) = (false, line.doubt);
+        for command in line.commands() {
+            found = true;
+            if is_harmless(&command) {
+                continue;
+            }
+            match self.0.iter().map(|item| item.admits(&command)).max() {
+                Some(Answer::Yes) => {}
+                Some(Answer::Maybe) => doubt = Some(Doubt::Hidden),
+                Some(Answer::No) | None => return Told::Not,
             }
         }
-    }
-
-    fn any_as_given(&self, given: &Given<'_>) -> Told {
-        let mut any = Any { items: &self.0, done: false, doubt: None };
-        read(given, &mut any);
-        match any {
-            Any { done: true, .. } => Told::Satisfied,
-            Any { doubt: Some(doubt), .. } => Told::Doubtful(doubt),
-            Any { .. } => Told::Not,
-        }
-    }
-}
-
-fn read(given: &Given<'_>, listener: &mut dyn Listener) {
-    match given {
-        Given::Line(line) => read_line(line, listener),
-        Given::Words(words) => read_words(words.iter().map(|word| Cow::Borrowed(&**word)), listener),
-    }
-}
-
-struct Any<'i> {
-    items: &'i [Item],
-    done: bool,
-    doubt: Option<Doubt>,
-}
-
-impl Listener for Any<'_> {
-    fn command(&mut self, command: &Command<'_>) {
-        if self.done {
-            return;
-        }
-        match self.items.iter().map(|item| item.is_done_by(command)).max() {
-            Some(Answer::Yes) => self.done = true,
-            Some(Answer::Maybe) => self.doubt(Doubt::Hidden),
-            Some(Answer::No) | None => {}
+        match doubt {
+            Some(doubt) => Told::Doubtful(doubt),
+            None if found => Told::Satisfied,
+            None => Told::Not,
         }
     }
 
-    fn doubt(&mut self, doubt: Doubt) {
-        self.doubt = self.doubt.max(Some(doubt));
-    }
-}
-
-struct Only<'i> {
-    items: &'i [Item],
-    found: bool,
-    refused: bool,
-    doubt: Option<Doubt>,
-}
-
-impl Listener for Only<'_> {
-    fn command(&mut self, command: &Command<'_>) {
-        self.found = true;
-        if self.refused || is_harmless(command) {
-            return;
+    fn any_in(&self, line: &Line) -> Told {
+        let mut doubt = line.doubt;
+        for command in line.commands() {
+            match self.0.iter().map(|item| item.is_done_by(&command)).max() {
+                Some(Answer::Yes) => return Told::Satisfied,
+                Some(Answer::Maybe) => doubt = Some(Doubt::Hidden),
+                Some(Answer::No) | None => {}
+            }
         }
-        match self.items.iter().map(|item| item.admits(command)).max() {
-            Some(Answer::Yes) => {}
-            Some(Answer::Maybe) => self.doubt(Doubt::Hidden),
-            Some(Answer::No) | None => self.refused = true,
-        }
-    }
-
-    fn doubt(&mut self, doubt: Doubt) {
-        self.doubt = self.doubt.max(Some(doubt));
+        doubt.map_or(Told::Not, Told::Doubtful)
     }
 }
 
 /// A file as input does no more than the same file as an argument, which any admitted program may have.
-fn is_harmless(command: &Command<'_>) -> bool {
+pub(super) fn is_harmless(command: &Command<'_>) -> bool {
     let is_network = |file: &str| file.starts_with("/dev/tcp/") || file.starts_with("/dev/udp/");
     command.program.known() == Some("<")
         && command.arguments.iter().all(|file| file.known().is_some_and(|file| !is_network(file)))

@@ -3,18 +3,20 @@
 //! A small lexer of our own: it knows quotes, expansions, substitutions, here-documents, keywords and the usual
 //! programs that run other programs, and it reads the way `sh`, `bash`, `dash`, `ksh` and `zsh` do where they agree.
 //! It refuses to run, expand or look up anything. Where it cannot tell what would run, or where shells differ, it
-//! says so: that is doubt. Invariants: time is linear in the text, for nothing is read more often than the bound on
-//! depth allows; memory does not grow with the number of commands; it never fails.
+//! says so: that is doubt. Invariants: time and memory are linear in the text, for what would be read too often, or comes
+//! to too many words, is in doubt; it never fails.
 //!
 //! What runs inside other programs (`make`, `git` with aliases, `awk`, editors, code for `python -c`) is not read:
 //! a rule can name those programs.
 
 mod ansi;
 mod cursor;
+mod fuel;
 mod heredoc;
 mod item;
 mod items;
 mod quotes;
+mod reading;
 mod redirect;
 mod run;
 mod script;
@@ -26,11 +28,11 @@ mod word;
 mod words;
 mod wrappers;
 
-pub(super) use item::{Fold, Item, Unfit};
+pub(super) use item::{Fold, Item, Mark, Unfit};
 pub use items::ShellItems;
-pub(super) use items::{Given, Told};
+pub(super) use items::Told;
+pub(super) use reading::{Clue, Given, Reading};
 
-use script::Shell;
 use word::Word;
 
 /// Why something in a line cannot be told.
@@ -59,21 +61,4 @@ struct Command<'w> {
 trait Listener {
     fn command(&mut self, command: &Command<'_>);
     fn doubt(&mut self, doubt: Doubt);
-}
-
-/// Reads one line, or a script of several.
-fn read_line(text: &str, listener: &mut dyn Listener) {
-    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-        listener.doubt(Doubt::Syntax);
-    }
-    Shell::new(listener).script(text);
-}
-
-/// Reads a command that comes as a list of its words.
-fn read_words<'t>(words: impl Iterator<Item = std::borrow::Cow<'t, str>>, listener: &mut dyn Listener) {
-    let words: Vec<Word> = words.map(|word| Word::plain(word.into_owned())).collect();
-    let mut shell = Shell::new(listener);
-    if !words.is_empty() && shell.run(&words) != run::Input::Data {
-        listener.doubt(Doubt::Hidden);
-    }
 }

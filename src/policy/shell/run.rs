@@ -9,6 +9,9 @@ use super::word::{Unknown, Word};
 use super::wrappers::{self, Kind};
 use super::{Command, Doubt, Lexed};
 
+/// What `find` begins its paths with is known up to this length. Bytes.
+const LONGEST_START: usize = 256;
+
 /// Whether arguments follow that are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum More {
@@ -47,6 +50,7 @@ impl Shell<'_, '_> {
         let Some((program, arguments)) = words.split_first() else {
             return if more == More::Yes { Err(Doubt::Hidden) } else { Ok(Input::Data) };
         };
+        self.fuel.burn_words(words)?;
         let name = program.program().ok_or(Doubt::Hidden)?.to_ascii_lowercase();
         self.listener.command(&Command { program, arguments, more: more == More::Yes });
         let name = name.strip_suffix(".exe").unwrap_or(&name);
@@ -249,7 +253,9 @@ impl Shell<'_, '_> {
         const FD: &[&str] = &["-x", "-X", "--exec", "--exec-batch"];
         let is_fd = matches!(name, "fd" | "fdfind");
         let options = if is_fd { FD } else { FIND };
+        // A long one would be copied to each of many marks.
         let start = if is_fd { "" } else { start_of_search(arguments) };
+        let start = if start.len() > LONGEST_START { "" } else { start };
         let mut rest = arguments;
         while let Some(at) = rest.iter().position(|word| options.contains(&word.text())) {
             let from = rest.get(at + 1..).unwrap_or_default();

@@ -7,6 +7,7 @@
 use std::mem;
 
 use super::cursor::Cursor;
+use super::fuel::Fuel;
 use super::heredoc::{HereDoc, Reader};
 use super::redirect::is_descriptor;
 use super::run::{Input, is_plain_file, substitutes};
@@ -24,6 +25,7 @@ pub(super) struct Shell<'l, 'f> {
     pub(super) heredocs: Vec<HereDoc>,
     /// Whether a surrounding script waits for bodies too.
     outer_heredocs: bool,
+    pub(super) fuel: Fuel,
 }
 
 /// What ends a list of commands.
@@ -62,15 +64,19 @@ enum Onward {
 }
 
 impl<'l, 'f> Shell<'l, 'f> {
-    pub(super) fn new(listener: &'l mut (dyn Listener + 'f)) -> Self {
-        Self { listener, depth: 0, heredocs: Vec::new(), outer_heredocs: false }
+    /// `length` is that of what will be read, bytes.
+    pub(super) fn new(listener: &'l mut (dyn Listener + 'f), length: usize) -> Self {
+        Self { listener, depth: 0, heredocs: Vec::new(), outer_heredocs: false, fuel: Fuel::of(length) }
     }
 
     /// Reads a whole script. What it cannot read is doubt, and no matter to the one that it stands in.
     pub(super) fn script(&mut self, text: &str) {
         let heredocs = mem::take(&mut self.heredocs);
         let outer = mem::replace(&mut self.outer_heredocs, false);
-        let read = self.deeper(|shell| shell.commands(&mut Cursor::new(text), End::Text));
+        let read = self
+            .fuel
+            .burn(text.len())
+            .and_then(|()| self.deeper(|shell| shell.commands(&mut Cursor::new(text), End::Text)));
         if let Err(doubt) = read {
             self.listener.doubt(doubt);
         }
@@ -152,7 +158,10 @@ impl<'l, 'f> Shell<'l, 'f> {
 
     /// What is in a body. Its end is known, so that a fault in it is no matter to what follows.
     fn body(&mut self, heredoc: &HereDoc, body: &str) {
-        let word = if heredoc.literal { Ok(Word::plain(body)) } else { self.expanded(body) };
+        let word = self
+            .fuel
+            .burn(body.len())
+            .and_then(|()| if heredoc.literal { Ok(Word::plain(body)) } else { self.expanded(body) });
         match word {
             Ok(word) if heredoc.reader == Reader::Script => self.fed(&word),
             Ok(_) => {}
@@ -325,7 +334,10 @@ impl<'l, 'f> Shell<'l, 'f> {
 
     /// One simple command.
     pub(super) fn tell(&mut self, program: &Word, arguments: &[Word]) {
-        self.listener.command(&Command { program, arguments, more: false });
+        match self.fuel.burn_words(arguments) {
+            Ok(()) => self.listener.command(&Command { program, arguments, more: false }),
+            Err(doubt) => self.listener.doubt(doubt),
+        }
     }
 }
 

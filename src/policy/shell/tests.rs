@@ -5,7 +5,7 @@ mod items;
 mod lines;
 mod properties;
 
-use super::{Doubt, Fold, Given, Item, ShellItems, Told};
+use super::{Doubt, Fold, Given, Item, Reading, ShellItems, Told};
 
 fn any_of(items: &[&str]) -> ShellItems {
     ShellItems::new(items.iter().map(|item| Item::new(item, Fold::Case).unwrap()).collect())
@@ -16,11 +16,11 @@ fn only_of(items: &[&str]) -> ShellItems {
 }
 
 fn told_any(items: &[&str], line: &str) -> Told {
-    any_of(items).any(&Given::Line(line))
+    any_of(items).any(&Reading::of(&Given::Line(line)))
 }
 
 fn told_only(items: &[&str], line: &str) -> Told {
-    only_of(items).only(&Given::Line(line))
+    only_of(items).only(&Reading::of(&Given::Line(line)))
 }
 
 /// Each line is Satisfied by `shell_any = ["rm -r"]`.

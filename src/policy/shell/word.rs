@@ -20,7 +20,7 @@ pub(super) enum Unknown {
 
 /// A word with its quotes removed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Word {
+pub(in crate::policy) struct Word {
     text: String,
     unknown: Unknown,
     /// Length of the known beginning, where something is unknown.
@@ -33,6 +33,8 @@ pub(super) struct Word {
     pattern: bool,
     braces: Braces,
     equals: Option<usize>,
+    /// How much in front of the first `=` is a name.
+    name: Option<usize>,
 }
 
 /// How far a brace expansion has come, outside quotes.
@@ -110,6 +112,7 @@ impl Word {
             text,
             quoted: true,
             equals: None,
+            name: None,
             // A value is one word, whatever it holds.
             unknown: self.unknown().min(Unknown::Part),
             class: false,
@@ -146,12 +149,25 @@ impl Word {
             '{' if self.braces == Braces::None => self.braces = Braces::Open,
             ',' if self.braces == Braces::Open => self.braces = Braces::Several,
             '.' if self.braces == Braces::Open && self.text.ends_with('.') => self.braces = Braces::Several,
-            '=' if self.equals.is_none() && !self.quoted && is_name(&self.text) => {
+            '=' if self.equals.is_none() && !self.quoted && self.is_variable() => {
                 self.equals = Some(self.text.len());
             }
             _ => {}
         }
         self.text.push(special);
+    }
+
+    /// Whether it is a variable's name so far, with `+` or a subscript behind it.
+    fn is_variable(&mut self) -> bool {
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let text = &self.text;
+        // What was no name at the first sign is none at the next: a word of many is not looked through for each.
+        let end = *self.name.get_or_insert_with(|| text.bytes().take_while(|byte| valid(*byte)).count());
+        let (name, rest) = text.split_at(end);
+        let subscript = rest.strip_suffix('+').unwrap_or(rest);
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && (subscript.is_empty() || subscript.starts_with('[') && subscript.ends_with(']'))
     }
 
     /// Whether it ends with the `=` (or `+=`) of an assignment.
@@ -203,16 +219,4 @@ impl Word {
         }
         joined
     }
-}
-
-/// A variable's name, with `+` or a subscript behind it.
-fn is_name(text: &str) -> bool {
-    let text = text.strip_suffix('+').unwrap_or(text);
-    let end = text.find('[').unwrap_or(text.len());
-    let (name, subscript) = text.split_at(end);
-    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (subscript.is_empty() || subscript.ends_with(']'))
-        && !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(valid)
 }

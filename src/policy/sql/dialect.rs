@@ -4,7 +4,7 @@
 //! known servers may read it, and no way is read twice.
 
 /// Whose SQL it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Standard SQL, and nothing else.
     Ansi,

@@ -4,7 +4,7 @@
 //! Invariant: every statement that callgate knows is of at least one kind.
 
 /// A set of kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Kinds(u64);
 
 impl Kinds {

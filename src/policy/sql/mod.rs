@@ -24,7 +24,7 @@ use self::dialect::readings;
 use self::statement::Found;
 
 /// Kinds of statement that a rule names, and whose SQL it speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SqlKinds {
     /// The kinds.
     pub kinds: Kinds,
@@ -35,23 +35,43 @@ pub struct SqlKinds {
 impl SqlKinds {
     /// Whether a statement of one of these kinds is in the text; `None` where that cannot be told.
     pub fn any(&self, text: &str) -> Option<bool> {
-        self.agreed(text, |found| found.any(self.kinds))
+        self.any_in(&Sql::read(text, self.dialect))
     }
 
     /// Whether the text is one statement or more, all of these kinds; `None` where that cannot be told.
     pub fn only(&self, text: &str) -> Option<bool> {
-        self.agreed(text, |found| found.only(self.kinds))
+        self.only_in(&Sql::read(text, self.dialect))
+    }
+
+    /// As [`Self::any`], of a text that was read in the dialect.
+    pub(super) fn any_in(&self, sql: &Sql) -> Option<bool> {
+        sql.agreed(|found| found.any(self.kinds))
+    }
+
+    /// As [`Self::only`], of a text that was read in the dialect.
+    pub(super) fn only_in(&self, sql: &Sql) -> Option<bool> {
+        sql.agreed(|found| found.only(self.kinds))
+    }
+}
+
+/// A text that was read in each way that a dialect, or all of them, may read it.
+#[derive(Debug)]
+pub(super) struct Sql(Vec<Found>);
+
+impl Sql {
+    /// Reads it.
+    pub(super) fn read(text: &str, dialect: Option<Dialect>) -> Self {
+        Self(readings(text, dialect).into_iter().map(|lexis| Found::read(text, lexis)).collect())
     }
 
     /// Whether a text that may be anything is plainly SQL in some reading: more than a first word says so.
-    pub(super) fn is_evident(&self, text: &str) -> bool {
-        readings(text, self.dialect).into_iter().any(|lexis| Found::read(text, lexis).evident)
+    pub(super) fn is_evident(&self) -> bool {
+        self.0.iter().any(|found| found.evident)
     }
 
     /// What all readings say; `None` where they differ.
-    fn agreed(&self, text: &str, ask: impl Fn(&Found) -> Option<bool>) -> Option<bool> {
-        let mut answers =
-            readings(text, self.dialect).into_iter().map(|lexis| ask(&Found::read(text, lexis)));
+    fn agreed(&self, ask: impl Fn(&Found) -> Option<bool>) -> Option<bool> {
+        let mut answers = self.0.iter().map(ask);
         let first = answers.next().flatten()?;
         answers.all(|answer| answer == Some(first)).then_some(first)
     }

@@ -107,6 +107,29 @@ const TESTS: &[&str] = &[
     "{ shell_only = ['ls', 'hit'] }",
     "{ sql_any = 'write' }",
     "{ sql_only = 'select', dialect = 'postgres' }",
+    "{ host = 'api.example.com' }",
+    "{ host = ['*.example.com', 'x.example:8443'] }",
+    "{ host = '127.0.0.1:*' }",
+    "{ host = ['0.0.0.7', '*.com'], scheme = 'https' }",
+    "{ scheme = ['http', 'data'] }",
+    "{ ip_in = '127.0.0.0/8' }",
+    "{ ip_in = ['10.1.0.0/16', '::1/128', '0.0.0.0/29'] }",
+    "{ shell_any = 'rm -r' }",
+    "{ shell_any = 'git push !x' }",
+    "{ shell_any = ['git push hit', 'HIT'] }",
+    "{ shell_any = ['git push --force*', 'cat *'] }",
+    "{ shell_any = 'g* push' }",
+    "{ shell_any = '> /etc/x' }",
+    "{ shell_any = '/bin/hit' }",
+    "{ shell_any = 'caf\u{e9}' }",
+    "{ shell_any = '7' }",
+    "{ shell_only = 'hit' }",
+    "{ shell_only = ['git push', 'rm'] }",
+    "{ shell_only = ['git * hit', 'cat'] }",
+    "{ sql_any = 'drop' }",
+    "{ sql_any = ['delete', 'create'], dialect = 'mysql' }",
+    "{ sql_only = 'select' }",
+    "{ sql_only = ['read', 'drop'], dialect = 'postgres' }",
 ];
 
 const FACTS: &[&str] = &[
@@ -187,6 +210,43 @@ const LEAVES: &[&str] = &[
     "\"select 1\"",
     "\"drop hit\"",
     "\"select '\"",
+    "\"https://api.example.com/x\"",
+    "\"API.example.com\"",
+    "\"http://u@a.example.com\"",
+    "\"x.example:8443\"",
+    "\"http://10.1.2.3/\"",
+    "\"localhost\"",
+    "\"[::ffff:127.0.0.1]\"",
+    "\"data:x\"",
+    "\"http:\\\\\\\\x\"",
+    "\"rm -fr x\"",
+    "\"rm $x\"",
+    "\"git push hit\"",
+    "\"/bin/git push x/../hit\"",
+    "\"GIT.exe push\"",
+    "\"git push *\"",
+    "\"git log; hit\"",
+    "\"sudo hit\"",
+    "\"find -exec git {}\"",
+    "\"bash -c 'hit'\"",
+    "\"echo 'hit\"",
+    "\"cat < x\"",
+    "\"< x\"",
+    "\"hit > /etc/x\"",
+    "\"$x push\"",
+    "\"./hit a\"",
+    "\"caf\u{e9} e\u{301}\"",
+    "[\"git\",\"push\",\"hit\"]",
+    "[\"rm -r\",\"hit\"]",
+    "[\"sh\",\"-c\"]",
+    "[\"echo\",\"it's\"]",
+    "\"select 1\"",
+    "\"drop table x\"",
+    "\"select 1;drop x\"",
+    "\"/*!1 drop */ x\"",
+    "\"delete from x\"",
+    "\"select '\"",
+    "\"\"",
     "\"a text that is longer than what is judged\"",
     "\"{\\\"b\\\":\\\"a text that is longer than what is judged\\\"}\"",
 ];
@@ -237,7 +297,7 @@ fn any_rule() -> impl Strategy<Value = String> {
 }
 
 fn any_policy() -> impl Strategy<Value = String> {
-    let top = select(&["", "max_judged = 20\n", "default = 'deny'\n"][..]);
+    let top = select(&["", "max_judged = 30\n", "default = 'deny'\n"][..]);
     (top, proptest::collection::vec(any_rule(), 2..40)).prop_map(|(top, rules)| {
         let tools = "[[tool]]\nmatch = 'wr*'\nrisk = 'high'\n[[tool]]\nmatch = '*e'\nrisk = 'low'\n";
         format!("version = 1\n{top}{tools}{LABELS}{}", rules.concat())
@@ -289,7 +349,7 @@ fn every_test_meets_every_value() {
     let rules: Vec<String> = pairs
         .map(|(place, test)| format!("[[rule]]\naction = 'deny'\nwhen = {{ '{place}' = {test} }}\n"))
         .collect();
-    let policy = compiled(&format!("version = 1\nmax_judged = 20\n{}", rules.concat()));
+    let policy = compiled(&format!("version = 1\nmax_judged = 30\n{}", rules.concat()));
     let (at_work, lost) = (facts(None, true), facts(None, false));
     let stance = policy.stance(None, "files");
     for leaf in LEAVES {

@@ -15,7 +15,7 @@ const LOCAL: &[&str] = &["localhost", "localhost.localdomain", "ip6-localhost", 
 
 /// What one host may stand for.
 pub(super) struct Addresses {
-    all: Vec<IpAddr>,
+    pub(super) all: Vec<IpAddr>,
     /// Not every reader takes the text for an address, or for this one.
     odd: bool,
 }

@@ -22,13 +22,20 @@ const TESTS: &[&str] = &[
     "{ exists = true }", "{ exists = false }", "{ path_under = '/etc' }", "{ path_under = ['/', '~'] }",
     "{ path_under = '{root}/y' }", "{ path_under = '/link' }", "{ path_outside = '{root}' }",
     "{ path_glob = '*.pem' }", "{ path_glob = '**/y/**' }", "{ path_glob = '{root}/*' }", "{ eq = 'hit', bytes_gt = 3 }",
+    "{ host = 'a.example' }", "{ host = ['*.example', '10.1.2.3'] }", "{ scheme = 'http' }", "{ ip_in = '10.0.0.0/8' }",
+    "{ ip_in = ['127.0.0.0/8', '::1/128'] }", "{ shell_any = 'git push hit' }", "{ shell_any = ['rm -r', 'y'] }",
+    "{ shell_any = 'h* x' }", "{ shell_any = '> y' }", "{ shell_only = 'hit' }", "{ shell_only = ['git push', 'rm *'] }",
+    "{ sql_any = 'drop' }", "{ sql_any = 'create', dialect = 'mysql' }", "{ sql_only = 'select' }",
+    "{ sql_only = 'read', dialect = 'postgres' }",
 ];
 const NAMES: &[&str] = &["x", "y", "X", "0", "hit", "\u{e9}", "e\u{301}", "/etc"];
 const LEAVES: &[&str] = &[
     "\"hit\"", "\"HIT\"", "\"\u{e9}\"", "\"e\\u0301\"", "\"\"", "\"7\"", "7", "7.0", "75e-1", "-0", "1e999", "true", "null",
     "\"true\"", "\"/etc/y\"", "\"/etc/../etc\"", "\"/link/y\"", "\"/real/y\"", "\"/home/me/app/y\"", "\"y\"", "\"~/y\"",
     "\"file:///etc\"", "\"/e\u{301}/k.pem\"", "\"{\\\"y\\\":\\\"hit\\\"}\"", "\"[\\\"hit\\\"]\"",
-    "\"a text that is longer than what is judged\"", "\"{\\\"y\\\":1,\\\"y\\\":2}\"",
+    "\"http://a.example\"", "\"b.a.EXAMPLE:80\"", "\"10.1.2.3\"", "\"http://x@localhost\"", "\"git push hit\"", "\"git push $x\"",
+    "\"rm -fr x\"", "\"rm '\"", "\"sudo hit > y\"", "\"< y\"", "[\"git\",\"push\",\"hit\"]", "[\"rm -r\",\"y\"]", "\"drop table x\"",
+    "\"select 1;drop x\"", "\"create x '\"", "\"a text that is longer than what is judged\"", "\"{\\\"y\\\":1,\\\"y\\\":2}\"",
 ];
 
 /// Where links lead.
@@ -77,7 +84,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// A file with more rules than are asked one by one.
 fn policy(choices: &mut Choices<'_>) -> String {
-    let mut text = String::from("version = 1\nmax_judged = 20\n");
+    let mut text = String::from("version = 1\nmax_judged = 30\n");
     for _ in 0..30 + choices.next() % 40 {
         let effect = choices.of(&["allow", "warn", "require_approval", "deny"]);
         let tools = choices.of(TOOLS);

@@ -1,6 +1,8 @@
 //! What items say of the commands that are found.
 
-use super::{Doubt, Fold, Given, Item, Told, any_of, in_doubt, only_of, runs, runs_not, told_any, told_only};
+use super::{
+    Doubt, Fold, Given, Item, Reading, Told, any_of, in_doubt, only_of, runs, runs_not, told_any, told_only,
+};
 
 #[test]
 fn flags_are_found_in_bundles_and_by_the_names_that_everyone_gives_them() {
@@ -187,7 +189,9 @@ fn an_unknown_argument_is_suspected_of_what_it_can_be() {
 
 #[test]
 fn a_list_of_words_is_one_command() {
-    let words = |words: &[&str]| Given::Words(words.iter().map(|word| (*word).to_owned().into()).collect());
+    let words = |words: &[&str]| {
+        Reading::of(&Given::Words(words.iter().map(|word| (*word).to_owned().into()).collect()))
+    };
     let told = |given: &[&str]| any_of(&["rm -r"]).any(&words(given));
     assert_eq!(told(&["rm", "-rf", "x"]), Told::Satisfied);
     assert_eq!(told(&["sudo", "sh", "-c", "rm -rf x"]), Told::Satisfied);
@@ -206,7 +210,9 @@ fn a_list_of_words_is_one_command() {
 #[test]
 fn words_that_a_server_may_put_together_again_are_admitted_only_as_a_line_too() {
     let items = only_of(&["ls", "git *"]);
-    let told = |words: &[&str]| items.only(&Given::Words(words.iter().map(|word| (*word).into()).collect()));
+    let told = |words: &[&str]| {
+        items.only(&Reading::of(&Given::Words(words.iter().map(|word| (*word).into()).collect())))
+    };
     assert_eq!(told(&["ls", "-la"]), Told::Satisfied);
     assert_eq!(told(&["git", "commit", "-m", "a b"]), Told::Satisfied);
     assert_eq!(told(&["ls", "; rm -r x"]), Told::Doubtful(Doubt::Hidden));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Doubt, Given, Told, any_of, only_of, told_any, told_only};
+use super::{Doubt, Given, Reading, Told, any_of, only_of, told_any, told_only};
 
 /// Pieces that mean something to a shell, so that random lines are not all prose.
 const PIECES: &[&str] = &[
@@ -161,14 +161,14 @@ proptest! {
 fn echoed(words: Vec<String>) -> Told {
     let mut given = vec!["echo".to_owned()];
     given.extend(words);
-    only_of(&["echo"]).only(&Given::Words(given.iter().map(Into::into).collect()))
+    only_of(&["echo"]).only(&Reading::of(&Given::Words(given.iter().map(Into::into).collect())))
 }
 
 #[test]
 fn depth_has_a_bound_and_what_is_below_it_is_in_doubt() {
     for (open, close) in [("$(", ")"), ("echo \"$(", ")\""), ("${x:-", "}"), ("sudo ", ""), ("<(", ")")] {
         let line = |depth: usize| format!("echo {}rm -r x{}", open.repeat(depth), close.repeat(depth));
-        let deep = any_of(&["no-such-program"]).any(&Given::Line(&line(1000)));
+        let deep = any_of(&["no-such-program"]).any(&Reading::of(&Given::Line(&line(1000))));
         assert!(deep == Told::Doubtful(Doubt::Hidden) || open == "sudo ", "{open} {deep:?}");
     }
     let arrays = format!("{}x{}", "A=(".repeat(100_000), ")".repeat(100_000));
