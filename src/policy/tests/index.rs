@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 use super::sample::at_home;
 use crate::call::Call;
-use crate::policy::{Facts, Policy, ResolvePath, World, compile, schema};
+use crate::policy::{Budget, Facts, Label, Marked, Past, Policy, ResolvePath, World, compile, schema};
 use crate::wire::Json;
 
 const TOOLS: &[&str] = &[
@@ -28,6 +28,8 @@ const TOOLS: &[&str] = &[
     "methods = \"resources/*\"\ntools = \"write\"",
     "servers = [\"files\", \"x\"]\ntools = \"write\"",
     "servers = \"!files\"",
+    "tools = \"write\"\nafter = ['one']",
+    "tools = \"wr*\"\nafter = ['two', 'three']",
 ];
 
 const POINTERS: &[&str] = &[
@@ -229,6 +231,24 @@ impl ResolvePath for Table {
     }
 }
 
+/// What was said of the labels before: the first, the second, the third.
+struct Had([Marked; 3]);
+
+impl Past for Had {
+    fn is_spent(&self, _budget: &Budget) -> bool {
+        false
+    }
+
+    fn marked(&self, label: &Label) -> Marked {
+        let [one, two, three] = self.0;
+        match &*label.id {
+            "one" => one,
+            "two" => two,
+            _ => three,
+        }
+    }
+}
+
 fn any_condition() -> impl Strategy<Value = String> {
     let argument =
         (select(POINTERS), select(TESTS)).prop_map(|(pointer, test)| format!("'{pointer}' = {test}"));
@@ -264,7 +284,11 @@ fn any_policy() -> impl Strategy<Value = String> {
     let top = select(&["", "max_judged = 30\n", "default = 'deny'\n"][..]);
     (top, proptest::collection::vec(any_rule(), 2..40)).prop_map(|(top, rules)| {
         let tools = "[[tool]]\nmatch = 'wr*'\nrisk = 'high'\n[[tool]]\nmatch = '*e'\nrisk = 'low'\n";
-        format!("version = 1\n{top}{tools}{}", rules.concat())
+        let labels: String = ["one", "two", "three"]
+            .iter()
+            .map(|id| format!("[[label]]\nid = '{id}'\ntools = 'read'\n"))
+            .collect();
+        format!("version = 1\n{top}{tools}{labels}{}", rules.concat())
     })
 }
 
@@ -340,10 +364,13 @@ proptest! {
         placed in any::<bool>(),
         method in select(&["tools/call", "tools/call", "tools/call", "resources/read", "x/y"][..]),
         linked in any::<bool>(),
+        had in proptest::array::uniform3(select(MARKS)),
     ) {
         let (policy, facts) = (compiled(&source), facts(agent, placed));
         let stance = policy.stance(facts.agent.as_deref(), "files");
-        let world = if linked { World::of(&facts).with_links(&Table) } else { World::of(&facts) };
+        let had = Had(had);
+        let world = World::of(&facts).with_past(&had);
+        let world = if linked { world.with_links(&Table) } else { world };
         for (name, arguments) in &calls {
             let arguments = arguments.as_deref().and_then(Json::from_text);
             let call = Call { method: method.into(), name: (*name).into(), arguments };
@@ -353,6 +380,8 @@ proptest! {
         }
     }
 }
+
+const MARKS: &[Marked] = &[Marked::No, Marked::Possibly, Marked::Surely, Marked::Unknown];
 
 const NAMES_OF_TOOLS: &[&str] =
     &["write", "write", "read", "WRITE", "caf\u{e9}", "cafe\u{301}", "cafe\u{301}x", "", "xie"];
