@@ -53,8 +53,42 @@ const DENSE: &[(&str, &str)] = &[
     ("two conditions", r#""/branch" = "main", "/repo" = "name-N""#),
     ("a pointer each", r#""/argument_N" = "x""#),
     ("search", r#""/**" = { glob = "name-N" }"#),
+    ("host", r#""/url" = { host = "api-N.example.com" }"#),
+    ("host below", r#""/url" = { host = ["*.N.example", "*.api-N.example.com"] }"#),
+    ("ip_in", r#""/url" = { ip_in = ["10.B.0/24"] }"#),
+    ("shell_any", r#""/command" = { shell_any = ["git push name-N"] }"#),
+    ("shell_any, two", r#""/command" = { shell_any = ["git push name-N", "rm -rf /srv/N"] }"#),
+    ("shell_only", r#""/command" = { shell_only = ["git push name-N *", "tool-N"] }"#),
+    ("sql_any", r#""/sql" = { sql_any = ["drop", "delete"] }"#),
+    ("sql_only", r#""/sql" = { sql_only = ["drop", "delete"], dialect = "postgres" }"#),
+    ("sql_any and eq", r#""/sql" = { sql_any = ["select"] }, "/repo" = "name-N""#),
+    ("sql_any and bytes", r#""/sql" = { sql_any = ["select"] }, "/content" = { bytes_gt = 1000N }"#),
 ];
-const DENSE_CALL: &str = r#"{"path":"/srv/7/src/main.rs","repo":"name-7","command":"git push name-7 main","branch":"main","id":7,"mode":420,"content":"fn main() {}\n"}"#;
+/// The same, as what follows the effect of a rule.
+const WHOLE: &[(&str, &str)] = &[
+    (
+        "unless",
+        r#"when = { "/repo" = "name-N" }
+unless = { "/command" = { shell_only = ["ls", "git status"] } }"#,
+    ),
+    (
+        "any",
+        r#"any = [{ "/url" = { host = "api-N.example.com" } }, { "/command" = { shell_any = ["git push name-N"] } }]"#,
+    ),
+    (
+        "rate",
+        r#"when = { "/command" = { shell_any = ["git push name-N"] } }
+rate = { max = 20, per = "1m" }"#,
+    ),
+    (
+        "after",
+        r#"when = { "/url" = { host = "*.api-N.example.com" } }
+after = ["secret-read"]"#,
+    ),
+    ("after alone", r#"after = ["secret-read"]"#),
+];
+const LABEL: &str = "[[label]]\nid = \"secret-read\"\ntools = \"read_secret\"\n";
+const DENSE_CALL: &str = r#"{"path":"/srv/7/src/main.rs","repo":"name-7","command":"git push name-7 main","url":"https://api-7.example.com/v1","sql":"SELECT name FROM people WHERE id = 7","branch":"main","id":7,"mode":420,"content":"fn main() {}\n"}"#;
 
 fn read(source: &str) -> Option<Policy> {
     Some(Arc::unwrap_or_clone(settings::read(source, &Environment::default()).ok()?.config.policy))
@@ -73,23 +107,29 @@ fn spread(rules: usize) -> String {
 }
 
 /// All rules are about a few tools, and each asks for something else there.
-fn dense(rules: usize, when: &str) -> String {
-    let mut source = String::from("version = 1\nmode = \"enforce\"\n");
+fn dense(rules: usize, keys: &str) -> String {
+    let mut source = format!("version = 1\nmode = \"enforce\"\n{LABEL}");
     for number in 0..rules {
-        let (tool, when) = (number % TOOLS, when.replace('N', &number.to_string()));
-        let _ =
-            write!(source, "[[rule]]\ntools = [\"tool_{tool}\"]\naction = \"deny\"\nwhen = {{ {when} }}\n");
+        let address = format!("{}.{}", number / 256, number % 256);
+        let (tool, keys) = (number % TOOLS, keys.replace('N', &number.to_string()).replace('B', &address));
+        let _ = write!(source, "[[rule]]\ntools = [\"tool_{tool}\"]\naction = \"deny\"\n{keys}\n");
     }
     source
+}
+
+/// Every shape of a dense file, by name: what follows the effect of a rule.
+fn shapes() -> impl Iterator<Item = (&'static str, String)> {
+    let when = DENSE.iter().map(|(name, when)| (*name, format!("when = {{ {when} }}")));
+    when.chain(WHOLE.iter().map(|(name, keys)| (*name, (*keys).to_owned())))
 }
 
 fn judging(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("evaluate");
     let facts = Facts { root: Some("/srv".to_owned()), ..Facts::default() };
-    let shapes = DENSE.iter().map(|(name, when)| (*name, Some(*when)));
-    for (name, when) in std::iter::once(("spread", None)).chain(shapes) {
+    let shapes = shapes().map(|(name, keys)| (name, Some(keys)));
+    for (name, keys) in std::iter::once(("spread", None)).chain(shapes) {
         for rules in SIZES {
-            let source = when.map_or_else(|| spread(rules), |when| dense(rules, when));
+            let source = keys.as_ref().map_or_else(|| spread(rules), |keys| dense(rules, keys));
             let Some(policy) = read(&source) else { continue };
             let stance = policy.stance(None, "files");
             let call = Call {
@@ -109,7 +149,7 @@ fn judging(criterion: &mut Criterion) {
 fn opening(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("open 10,000 rules");
     group.sample_size(10);
-    let shapes = DENSE.iter().map(|(name, when)| (*name, dense(10_000, when)));
+    let shapes = shapes().map(|(name, keys)| (name, dense(10_000, &keys)));
     for (name, source) in std::iter::once(("spread", spread(10_000))).chain(shapes) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

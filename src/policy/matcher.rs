@@ -28,7 +28,7 @@ pub(super) struct Scene<'a> {
 }
 
 /// Which way doubt goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Polarity {
     /// A match tightens: one value that satisfies is enough, doubt counts as a match.
     Restrictive,
@@ -104,7 +104,8 @@ impl Keys<'_> {
     }
 }
 
-fn any_is_set(labels: &[usize], polarity: Polarity, scene: &Scene<'_>) -> bool {
+/// Whether one of these labels is set, by their indices.
+pub(super) fn any_is_set(labels: &[usize], polarity: Polarity, scene: &Scene<'_>) -> bool {
     let mut labels = labels.iter().filter_map(|index| scene.policy.labels.get(*index));
     labels.any(|label| scene.world.past.marked(label).holds(polarity))
 }

@@ -19,8 +19,11 @@ const MOST_WORDS: usize = 128 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Readings {
     shell: RefCell<Shell>,
-    sql: RefCell<Vec<(Box<str>, Option<Dialect>, Rc<Sql>)>>,
+    sql: RefCell<Vec<SqlOfText>>,
 }
+
+/// A text as SQL of a dialect, or of any.
+type SqlOfText = (Box<str>, Option<Dialect>, Rc<Sql>);
 
 #[derive(Debug, Default)]
 struct Shell {

@@ -50,13 +50,20 @@ pub(super) fn ip_in(text: &str, nets: &[IpNet]) -> Outcome {
 
 /// Whether a text is a URL with one of these schemes, which are in lower case.
 pub(super) fn scheme(text: &str, items: &[String]) -> Outcome {
-    let Some((scheme, rest)) = split_scheme(text) else { return Outcome::Opaque };
+    scheme_of(text).map_or(Outcome::Opaque, |scheme| {
+        Outcome::of(items.iter().any(|item| item.eq_ignore_ascii_case(scheme)))
+    })
+}
+
+/// The scheme of a URL, as it is spelled; `None` where the text is no URL for certain.
+pub(super) fn scheme_of(text: &str) -> Option<&str> {
+    let (scheme, rest) = split_scheme(text)?;
     // `localhost:80` and `c:\x` have the form of a scheme, and a URL inside a URL is unpacked by some.
     let no_scheme = scheme.len() < 2 || looks_like_port(rest) || rest.contains(":/");
     if has_dots(scheme) || !rest.starts_with("//") && (no_scheme || is_one_of(scheme, SPECIAL)) {
-        return Outcome::Opaque;
+        return None;
     }
-    Outcome::of(items.iter().any(|item| item.eq_ignore_ascii_case(scheme)))
+    Some(scheme)
 }
 
 /// What a text leads to, to look up the hosts and networks that may be meant.

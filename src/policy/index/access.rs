@@ -11,8 +11,9 @@ use crate::policy::{
     Anchor, Condition, Fact, HostName, Number, Pointer, Predicate, Rule, Scalar, SqlKinds, Subject, Table,
 };
 
-/// Conditions of which at least one must hold: one of `when`, or one of each table of `any`.
-pub(super) type Way<'r> = Vec<Access<'r>>;
+/// A way to look a rule up: one condition of each of its slots, whichever is the most telling. The slots are `when`, or
+/// the tables of `any`.
+pub(super) type Way<'r> = Vec<Vec<Access<'r>>>;
 
 /// One condition, as something to look up.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub(super) enum Keys {
     PathParts(Vec<(Anchor, Vec<u8>)>),
     /// A host below this name, or this one.
     Hosts(Vec<HostName>),
+    /// A URL's scheme, in lower case.
+    Schemes(Vec<String>),
+    /// A length above this. Bytes.
+    LongerThan(u64),
     /// An address in this network.
     Networks(Vec<IpNet>),
     /// A command with this.
@@ -62,17 +67,13 @@ pub(super) enum Among {
 
 /// The ways to look a rule up, each enough by itself.
 pub(super) fn ways(rule: &Rule) -> Vec<Way<'_>> {
-    let mut ways: Vec<Way<'_>> =
-        rule.when.iter().flatten().flat_map(accesses).map(|access| vec![access]).collect();
-    if !rule.any.is_empty() {
-        ways.extend(rule.any.iter().map(best).collect::<Option<Way<'_>>>());
-    }
-    ways
+    let when = rule.when.iter().map(|table| vec![slot(table)]);
+    let any = (!rule.any.is_empty()).then(|| rule.any.iter().map(slot).collect());
+    when.chain(any).collect()
 }
 
-/// Ways through a table are alternatives too; one is enough, and whole values say more than parts of them.
-fn best(table: &Table) -> Option<Access<'_>> {
-    table.iter().flat_map(accesses).min_by_key(|access| access.keys.rank())
+fn slot(table: &Table) -> Vec<Access<'_>> {
+    table.iter().flat_map(accesses).collect()
 }
 
 fn accesses(condition: &Condition) -> Vec<Access<'_>> {
@@ -122,6 +123,12 @@ fn keys(test: &Predicate) -> Vec<Keys> {
     if let Predicate::Host(items) = test {
         return vec![Keys::Hosts(items.iter().map(|item| item.name.clone()).collect())];
     }
+    if let Predicate::Scheme(schemes) = test {
+        return vec![Keys::Schemes(schemes.clone())];
+    }
+    if let Predicate::BytesGt(length) = test {
+        return vec![Keys::LongerThan(*length)];
+    }
     if let Predicate::IpIn(networks) = test {
         return vec![Keys::Networks(networks.iter().map(IpNet::trunc).collect())];
     }
@@ -160,7 +167,9 @@ impl Keys {
             Self::Folders(_) | Self::Hosts(_) | Self::Networks(_) => 1,
             Self::PathParts(_) | Self::Commands(_) => 2,
             Self::Parts(_) => 3,
-            Self::From(_) | Self::UpTo(_) | Self::Statements(..) => 4,
+            Self::From(_) | Self::UpTo(_) | Self::LongerThan(_) | Self::Schemes(_) | Self::Statements(..) => {
+                4
+            }
         }
     }
 
@@ -173,7 +182,8 @@ impl Keys {
             Self::Hosts(hosts) => hosts.len(),
             Self::Networks(networks) => networks.len(),
             Self::Commands(marks) => marks.len(),
-            Self::From(_) | Self::UpTo(_) | Self::Statements(..) => 1,
+            Self::Schemes(schemes) => schemes.len(),
+            Self::From(_) | Self::UpTo(_) | Self::LongerThan(_) | Self::Statements(..) => 1,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Map;
 use super::access::{Access, Among, Keys, LookedAt, Way, ways};
 use super::field::Field;
 use crate::call::Call;
-use crate::policy::matcher::Scene;
+use crate::policy::matcher::{Polarity, Scene, any_is_set};
 use crate::policy::shell::Mark;
 use crate::policy::{HostName, Policy, Scalar, Segment, SqlKinds};
 use crate::wire::{JsonKind, fold};
@@ -20,10 +20,12 @@ const MOST_KEYS: usize = 1 << 18;
 const SHORT: usize = 3;
 
 /// Rules by what they look at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Buckets {
     /// Rules without a condition to go by.
     always: Vec<u32>,
+    /// The same, by the labels of which one must be set.
+    waiting: Map<(Vec<usize>, Polarity), Vec<u32>>,
     fields: Vec<Field>,
     /// Fields by the folded name that their pointers begin with.
     by_name: Map<String, Vec<usize>>,
@@ -36,22 +38,23 @@ impl Buckets {
         let most = (MOST_KEYS / rules.len().max(1)).max(1);
         let options: Vec<(u32, Vec<Way<'_>>)> =
             rules.iter().filter_map(|number| Some((*number, ways_of(policy, *number, most)?))).collect();
-        let mut shared: Map<(LookedAt<'_>, Key), usize> = Map::default();
-        for access in options.iter().flat_map(|(_, ways)| ways).flatten() {
+        let mut shared: Shared<'_> = Map::default();
+        for access in options.iter().flat_map(|(_, ways)| ways).flatten().flatten() {
             for key in hashed(&access.keys) {
                 *shared.entry((access.looked_at, key)).or_default() += 1;
             }
         }
-        let mut built =
-            Self { always: Vec::new(), fields: Vec::new(), by_name: Map::default(), open: Vec::new() };
+        let mut built = Self::default();
         let mut numbers: Map<LookedAt<'_>, usize> = Map::default();
         let mut drafts = Vec::new();
         for (rule, ways) in options {
-            let Some(way) = ways.into_iter().min_by_key(|way| cost(way, &shared)) else {
-                built.always.push(rule);
+            let Some((_, accesses)) =
+                ways.into_iter().filter_map(|way| choice(way, &shared)).min_by_key(|(cost, _)| *cost)
+            else {
+                built.ask(policy, rule);
                 continue;
             };
-            for access in way {
+            for access in accesses {
                 let number = *numbers.entry(access.looked_at).or_insert_with(|| {
                     drafts.push(Field::draft(access.looked_at));
                     drafts.len() - 1
@@ -66,6 +69,17 @@ impl Buckets {
         }
         built.fields = drafts.into_iter().map(super::field::Draft::finish).collect();
         built
+    }
+
+    /// A rule without a condition to go by. It may still wait for a label.
+    fn ask(&mut self, policy: &Policy, number: u32) {
+        match policy.rules.get(number as usize) {
+            Some(rule) if !rule.after.is_empty() => {
+                let waits = (rule.after.clone(), Polarity::of(rule.effect));
+                self.waiting.entry(waits).or_default().push(number);
+            }
+            Some(_) | None => self.always.push(number),
+        }
     }
 
     /// Lets the field be found by the members that its pointers begin with.
@@ -89,6 +103,11 @@ impl Buckets {
     /// Adds the rules that may match.
     pub(super) fn find(&self, scene: &Scene<'_>, found: &mut Vec<u32>) {
         found.extend(&self.always);
+        for ((labels, polarity), rules) in &self.waiting {
+            if any_is_set(labels, *polarity, scene) {
+                found.extend(rules);
+            }
+        }
         let mut fields = self.open.clone();
         self.named(scene.call, &mut fields);
         fields.sort_unstable();
@@ -114,7 +133,12 @@ impl Buckets {
 /// The ways of a rule that are short enough.
 fn ways_of(policy: &Policy, number: u32, most: usize) -> Option<Vec<Way<'_>>> {
     let mut ways = ways(policy.rules.get(number as usize)?);
-    ways.retain(|way| way.iter().map(|access| access.keys.count()).sum::<usize>() <= most);
+    for way in &mut ways {
+        let most = most / way.len().max(1);
+        for slot in way.iter_mut() {
+            slot.retain(|access| access.keys.count() <= most);
+        }
+    }
     Some(ways)
 }
 
@@ -147,26 +171,36 @@ fn hashed(keys: &Keys) -> Vec<Key> {
         Keys::Networks(networks) => networks.iter().copied().map(Key::Network).collect(),
         Keys::Commands(marks) => marks.iter().cloned().map(Key::Command).collect(),
         Keys::Statements(sql, among) => vec![Key::Statements(*sql, *among)],
-        Keys::From(_) | Keys::UpTo(_) => vec![Key::Range],
+        Keys::Schemes(schemes) => schemes.iter().cloned().map(Key::Text).collect(),
+        Keys::From(_) | Keys::UpTo(_) | Keys::LongerThan(_) => vec![Key::Range],
     }
 }
 
-/// How little a way tells: by how many rules share its most common key, whether that stands in many texts, and
-/// what kind of key it is.
-fn cost(
-    way: &[Access<'_>],
-    shared: &Map<(LookedAt<'_>, Key), usize>,
-) -> (usize, u8, std::cmp::Reverse<usize>) {
-    let mut cost = (0, 0, std::cmp::Reverse(usize::MAX));
-    for access in way {
-        for key in hashed(&access.keys) {
-            let length = if let Key::Part(part) = &key { part.len() } else { usize::MAX };
-            let times = if length < SHORT { 8 } else { 1 };
-            let sharing = shared.get(&(access.looked_at, key)).copied().unwrap_or(1);
-            cost.0 = cost.0.max(sharing * times);
-            cost.2 = cost.2.max(std::cmp::Reverse(length));
-        }
-        cost.1 = cost.1.max(access.keys.rank());
+/// How many rules share a key of a place.
+type Shared<'r> = Map<(LookedAt<'r>, Key), usize>;
+
+/// How little something tells: by how many rules share its most common key, whether that stands in many texts, and what
+/// kind of key it is.
+type Cost = (usize, u8, std::cmp::Reverse<usize>);
+
+/// The most telling condition of each slot, and how little the least of those tells; `None` where a slot has none.
+fn choice<'r>(way: Way<'r>, shared: &Shared<'r>) -> Option<(Cost, Vec<Access<'r>>)> {
+    let best = |slot: Vec<Access<'r>>| {
+        slot.into_iter().map(|access| (cost(&access, shared), access)).min_by_key(|(cost, _)| *cost)
+    };
+    let slots: Vec<(Cost, Access<'r>)> = way.into_iter().map(best).collect::<Option<_>>()?;
+    let most = slots.iter().map(|(cost, _)| *cost).max()?;
+    Some((most, slots.into_iter().map(|(_, access)| access).collect()))
+}
+
+fn cost<'r>(access: &Access<'r>, shared: &Shared<'r>) -> Cost {
+    let mut cost = (0, access.keys.rank(), std::cmp::Reverse(usize::MAX));
+    for key in hashed(&access.keys) {
+        let length = if let Key::Part(part) = &key { part.len() } else { usize::MAX };
+        let times = if length < SHORT { 8 } else { 1 };
+        let sharing = shared.get(&(access.looked_at, key)).copied().unwrap_or(1);
+        cost.0 = cost.0.max(sharing * times);
+        cost.2 = cost.2.max(std::cmp::Reverse(length));
     }
     cost
 }

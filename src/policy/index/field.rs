@@ -36,6 +36,8 @@ pub(super) struct Field {
     /// Every rule but those of `commands`.
     without_commands: Vec<u32>,
     statements: Statements,
+    /// By the length that a value must exceed, in its order. Bytes.
+    lengths: Vec<(u64, u32)>,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,7 @@ impl Field {
             commands: Commands::default(),
             without_commands: Vec::new(),
             statements: Statements::default(),
+            lengths: Vec::new(),
         };
         Draft { field, parts: Map::default(), places: PlacesDraft::default() }
     }
@@ -137,9 +140,11 @@ impl Field {
             JsonKind::Number => {
                 self.scalars.lacking(Type::Number, found);
                 self.number(json.text(), found);
+                self.longer(json.text(), found);
                 self.opaque_to_texts(found);
             }
             JsonKind::Bool => {
+                self.longer(json.text(), found);
                 self.scalars.lacking(Type::Bool, found);
                 self.scalars.bool(json.text() == "true", found);
                 self.ranges.all(found);
@@ -157,6 +162,7 @@ impl Field {
         if text.len() > look.scene.policy.max_judged {
             return found.extend(&self.all);
         }
+        self.longer(text, found);
         self.scalars.lacking(Type::Text, found);
         self.ranges.all(found);
         self.spelled(text, found);
@@ -173,6 +179,7 @@ impl Field {
         match json.kind() {
             JsonKind::String => self.found_text(&json.as_str().unwrap_or_default(), look, found),
             JsonKind::Number | JsonKind::Bool | JsonKind::Null => {
+                self.longer(json.text(), found);
                 self.scalar(json, found);
                 self.spelled(json.text(), found);
                 self.places.guess(json.text(), look, found);
@@ -187,6 +194,7 @@ impl Field {
         if text.len() > look.scene.policy.max_judged {
             return found.extend(&self.all);
         }
+        self.longer(text, found);
         let text_of_scalar = text.trim();
         if text_of_scalar.starts_with(|first: char| first.is_ascii_digit() || "-tf".contains(first))
             && let Some(json) = Json::from_text(text_of_scalar)
@@ -218,6 +226,11 @@ impl Field {
             }
             Err(_) => found.extend(&self.all),
         }
+    }
+
+    fn longer(&self, text: &str, found: &mut Vec<u32>) {
+        let shorter = self.lengths.iter().take_while(|(length, _)| *length < text.len() as u64);
+        found.extend(shorter.map(|(_, rule)| *rule));
     }
 
     /// What is asked of a text, in both its spellings.
@@ -258,6 +271,8 @@ impl Draft {
             Keys::Folders(folders) => self.places.add_folders(folders, rule),
             Keys::PathParts(parts) => self.places.add_parts(parts, rule),
             Keys::Hosts(hosts) => self.field.hosts.add_hosts(hosts, rule),
+            Keys::Schemes(schemes) => self.field.hosts.add_schemes(schemes, rule),
+            Keys::LongerThan(length) => self.field.lengths.push((length, rule)),
             Keys::Networks(networks) => self.field.hosts.add_networks(networks, rule),
             Keys::Commands(marks) => self.field.commands.add(marks, rule),
             Keys::Statements(sql, among) => self.field.statements.add(sql, among, rule),
@@ -269,6 +284,7 @@ impl Draft {
         for bounds in [&mut field.ranges.from, &mut field.ranges.up_to] {
             bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
         }
+        field.lengths.sort_unstable();
         Field { parts: Parts::new(self.parts), places: self.places.finish(), ..field }
     }
 }

@@ -9,11 +9,12 @@ use ipnet::IpNet;
 
 use super::Map;
 use crate::policy::HostName;
-use crate::policy::url::{Leads, leads, looks_like_url};
+use crate::policy::url::{Leads, leads, looks_like_url, scheme_of};
 
-/// Rules with `host` or `ip_in` on one field.
+/// Rules with `host`, `ip_in` or `scheme` on one field.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
+    /// Every rule but those of `schemes`.
     all: Vec<u32>,
     names: Map<Box<str>, Vec<u32>>,
     /// By the name that theirs end with, behind a dot.
@@ -22,6 +23,9 @@ pub(super) struct Hosts {
     networks: Map<IpNet, Vec<u32>>,
     /// The lengths that networks have.
     lengths: Vec<u8>,
+    /// Every rule of `schemes`.
+    with_scheme: Vec<u32>,
+    schemes: Map<Box<str>, Vec<u32>>,
 }
 
 impl Hosts {
@@ -46,25 +50,42 @@ impl Hosts {
         }
     }
 
+    pub(super) fn add_schemes(&mut self, schemes: Vec<String>, rule: u32) {
+        self.with_scheme.push(rule);
+        for scheme in schemes {
+            self.schemes.entry(scheme.to_ascii_lowercase().into()).or_default().push(rule);
+        }
+    }
+
     pub(super) fn all(&self, found: &mut Vec<u32>) {
-        found.extend(&self.all);
+        found.extend(self.all.iter().chain(&self.with_scheme));
     }
 
     /// A text that is meant as a URL.
     pub(super) fn find(&self, text: &str, found: &mut Vec<u32>) {
-        if self.all.is_empty() || self.led(text, found) {
-            return;
-        }
-        self.all(found);
+        self.find_or(text, |_| true, found);
     }
 
     /// A text that may be one.
     pub(super) fn guess(&self, text: &str, found: &mut Vec<u32>) {
-        if self.all.is_empty() || self.led(text, found) {
+        self.find_or(text, looks_like_url, found);
+    }
+
+    /// Where it cannot be told what a text is, `doubtful` says whether that counts.
+    fn find_or(&self, text: &str, doubtful: fn(&str) -> bool, found: &mut Vec<u32>) {
+        if !self.all.is_empty() && !self.led(text, found) && doubtful(text) {
+            found.extend(&self.all);
+        }
+        if self.with_scheme.is_empty() {
             return;
         }
-        if looks_like_url(text) {
-            self.all(found);
+        match scheme_of(text) {
+            Some(scheme) => {
+                let scheme = scheme.to_ascii_lowercase();
+                found.extend(self.schemes.get(&*scheme).into_iter().flatten());
+            }
+            None if doubtful(text) => found.extend(&self.with_scheme),
+            None => {}
         }
     }
 

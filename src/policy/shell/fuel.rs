@@ -25,15 +25,23 @@ impl Fuel {
         Self { bytes: BYTES.saturating_add(length.saturating_mul(TIMES)), words: WORDS }
     }
 
-    /// Takes account of bytes that are about to be read. Once there are too many, what runs is in doubt.
+    /// Takes account of bytes that are about to be read. Once there are too many, what runs is in doubt for good.
     pub(super) fn burn(&mut self, bytes: usize) -> Lexed<()> {
-        self.bytes = self.bytes.checked_sub(bytes).ok_or(Doubt::Hidden)?;
-        Ok(())
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.unwrap_or(0);
+        if left.is_some() { Ok(()) } else { Err(Doubt::Hidden) }
     }
 
     /// Takes account of the words of a command.
     pub(super) fn burn_words(&mut self, words: &[Word]) -> Lexed<()> {
-        self.words = self.words.checked_sub(words.len()).ok_or(Doubt::Hidden)?;
-        self.burn(words.iter().map(|word| word.text().len() + 1).sum())
+        let left = self.words.checked_sub(words.len());
+        self.words = left.unwrap_or(0);
+        self.burn(words.iter().map(|word| word.text().len() + 1).sum())?;
+        if left.is_some() { Ok(()) } else { Err(Doubt::Hidden) }
+    }
+
+    /// Whether nothing more may be read.
+    pub(super) fn is_out(&self) -> bool {
+        self.bytes == 0 || self.words == 0
     }
 }

@@ -101,8 +101,8 @@ impl Reading {
 impl<'r> Clue<'r> {
     fn of(command: &Command<'r>) -> Self {
         let Some(program) = command.program.program() else { return Self::Hidden };
-        let shows = |word: &Word| word.known().is_some() && !word.is_pattern();
-        let shown = !command.more && command.arguments.iter().all(shows);
+        let is_plain = |word: &Word| word.known().is_some() && !word.is_pattern();
+        let shown = !command.more && command.arguments.iter().all(is_plain);
         Self::Shown(program.to_lowercase(), shown.then_some(command.arguments))
     }
 

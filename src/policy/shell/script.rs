@@ -113,6 +113,9 @@ impl<'l, 'f> Shell<'l, 'f> {
     fn commands(&mut self, cursor: &mut Cursor<'_>, end: End) -> Lexed<()> {
         let mut open = Vec::new();
         loop {
+            if self.fuel.is_out() {
+                return Err(Doubt::Hidden);
+            }
             cursor.skip_blanks();
             let Some(byte) = cursor.peek() else {
                 let complete = end == End::Text && open.is_empty() && self.heredocs.is_empty();

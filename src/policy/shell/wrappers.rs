@@ -3,7 +3,10 @@
 //! It refuses to be complete: a program that is not here runs nothing else as far as we know. Invariant: an option
 //! that is not listed is never taken for granted, see [`super::run`].
 
-use super::specs::{COMMAND, LOADER, PARALLEL, Spec, WRAPPERS, XARGS, has};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::specs::{COMMAND, LOADER, PARALLEL, Spec, WRAPPERS, XARGS};
 
 /// How a program runs others.
 #[derive(Debug, Clone, Copy)]
@@ -105,8 +108,15 @@ pub(super) fn kind(name: &str) -> Kind {
 
 /// The wrapper of this name.
 pub(super) fn named(name: &str) -> Option<&'static Spec> {
-    WRAPPERS.iter().find(|spec| has(spec.names, name))
+    BY_NAME.get(name).copied()
 }
+
+/// Each program of a line is looked up.
+static BY_NAME: LazyLock<HashMap<&str, &Spec>> = LazyLock::new(|| {
+    let names = |spec: &'static Spec| spec.names.split_whitespace().map(move |name| (name, spec));
+    // The first of a name holds.
+    WRAPPERS.iter().rev().flat_map(names).collect()
+});
 
 /// The sub-commands of a program that run others, and how many words stand in front of those.
 pub(super) fn runner(name: &str) -> Option<(&'static [&'static str], usize)> {

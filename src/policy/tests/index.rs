@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 use super::sample::at_home;
 use crate::call::Call;
-use crate::policy::{Facts, Policy, ResolvePath, World, compile, schema};
+use crate::policy::{Budget, Facts, Label, Marked, Past, Policy, ResolvePath, World, compile, schema};
 use crate::wire::Json;
 
 const TOOLS: &[&str] = &[
@@ -153,13 +153,17 @@ const MORE: &[&str] = &[
     "",
     "",
     "after = 'seen'\n",
+    "after = ['one']\n",
+    "after = ['two', 'three']\n",
     "unless_after = ['seen', 'hit']\n",
     "rate = { max = 1, per = '1m', by = ['tool', 'agent'] }\n",
     "closed = true\n",
 ];
 
 const LABELS: &str = "[[label]]\nid = 'seen'\ntools = 'wr*'\nwhen = { '/a' = { glob = 'h*' } }\n\
-    [[label]]\nid = 'hit'\non = 'result'\nany = [{ '/**' = 'hit' }]\n";
+    [[label]]\nid = 'hit'\non = 'result'\nany = [{ '/**' = 'hit' }]\n\
+    [[label]]\nid = 'one'\ntools = 'read'\n[[label]]\nid = 'two'\ntools = 'read'\n\
+    [[label]]\nid = 'three'\ntools = 'read'\n";
 
 const LEAVES: &[&str] = &[
     "\"hit\"",
@@ -261,6 +265,24 @@ impl ResolvePath for Table {
         let rest = path.strip_prefix("/link").filter(|rest| rest.is_empty() || rest.starts_with('/'));
         rest.map(|rest| format!("/real{rest}"))
             .or_else(|| (path == "/home/me/app").then(|| "/real/app".to_owned()))
+    }
+}
+
+/// What was said of the labels before: the first, the second, the third.
+struct Had([Marked; 3]);
+
+impl Past for Had {
+    fn is_spent(&self, _budget: &Budget) -> bool {
+        false
+    }
+
+    fn marked(&self, label: &Label) -> Marked {
+        let [one, two, three] = self.0;
+        match &*label.id {
+            "one" => one,
+            "two" => two,
+            _ => three,
+        }
     }
 }
 
@@ -376,10 +398,13 @@ proptest! {
         placed in any::<bool>(),
         method in select(&["tools/call", "tools/call", "tools/call", "resources/read", "x/y"][..]),
         linked in any::<bool>(),
+        had in proptest::array::uniform3(select(MARKS)),
     ) {
         let (policy, facts) = (compiled(&source), facts(agent, placed));
         let stance = policy.stance(facts.agent.as_deref(), "files");
-        let world = if linked { World::of(&facts).with_links(&Table) } else { World::of(&facts) };
+        let had = Had(had);
+        let world = World::of(&facts).with_past(&had);
+        let world = if linked { world.with_links(&Table) } else { world };
         for (name, arguments) in &calls {
             let arguments = arguments.as_deref().and_then(Json::from_text);
             let call = Call { method: method.into(), name: (*name).into(), arguments };
@@ -389,6 +414,8 @@ proptest! {
         }
     }
 }
+
+const MARKS: &[Marked] = &[Marked::No, Marked::Possibly, Marked::Surely, Marked::Unknown];
 
 const NAMES_OF_TOOLS: &[&str] =
     &["write", "write", "read", "WRITE", "caf\u{e9}", "cafe\u{301}", "cafe\u{301}x", "", "xie"];
