@@ -111,7 +111,7 @@ fn dense(rules: usize, keys: &str) -> String {
     let mut source = format!("version = 1\nmode = \"enforce\"\n{LABEL}");
     for number in 0..rules {
         let address = format!("{}.{}", number / 256, number % 256);
-        let (tool, keys) = (number % TOOLS, keys.replace("N", &number.to_string()).replace("B", &address));
+        let (tool, keys) = (number % TOOLS, keys.replace('N', &number.to_string()).replace('B', &address));
         let _ = write!(source, "[[rule]]\ntools = [\"tool_{tool}\"]\naction = \"deny\"\n{keys}\n");
     }
     source

@@ -135,7 +135,9 @@ fn ways_of(policy: &Policy, number: u32, most: usize) -> Option<Vec<Way<'_>>> {
     let mut ways = ways(policy.rules.get(number as usize)?);
     for way in &mut ways {
         let most = most / way.len().max(1);
-        way.iter_mut().for_each(|slot| slot.retain(|access| access.keys.count() <= most));
+        for slot in way {
+            slot.retain(|access| access.keys.count() <= most);
+        }
     }
     Some(ways)
 }

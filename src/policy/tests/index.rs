@@ -284,11 +284,8 @@ fn any_policy() -> impl Strategy<Value = String> {
     let top = select(&["", "max_judged = 30\n", "default = 'deny'\n"][..]);
     (top, proptest::collection::vec(any_rule(), 2..40)).prop_map(|(top, rules)| {
         let tools = "[[tool]]\nmatch = 'wr*'\nrisk = 'high'\n[[tool]]\nmatch = '*e'\nrisk = 'low'\n";
-        let labels: String = ["one", "two", "three"]
-            .iter()
-            .map(|id| format!("[[label]]\nid = '{id}'\ntools = 'read'\n"))
-            .collect();
-        format!("version = 1\n{top}{tools}{labels}{}", rules.concat())
+        let labels = ["one", "two", "three"].map(|id| format!("[[label]]\nid = '{id}'\ntools = 'read'\n"));
+        format!("version = 1\n{top}{tools}{}{}", labels.concat(), rules.concat())
     })
 }
 
