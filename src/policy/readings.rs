@@ -19,16 +19,16 @@ const MOST_WORDS: usize = 128 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Readings {
     shell: RefCell<Shell>,
-    sql: RefCell<Vec<SqlOfText>>,
+    sql: RefCell<Known<Option<Dialect>, Sql>>,
 }
 
-/// A text as SQL of a dialect, or of any.
-type SqlOfText = (Box<str>, Option<Dialect>, Rc<Sql>);
+/// Texts, how each was read, and as what.
+type Known<H, R> = Vec<(Box<str>, H, Rc<R>)>;
 
 #[derive(Debug, Default)]
 struct Shell {
     words: usize,
-    known: Vec<(Box<str>, Form, Rc<Reading>)>,
+    known: Known<Form, Reading>,
 }
 
 /// What a text is that is read as a command.

@@ -30,12 +30,18 @@ pub(super) fn tools(tools: &[Tool]) -> Value {
 pub(super) fn rules(file: &File, overrides: &[Vec<usize>], tools: &Value) -> Vec<Identity> {
     let open: Vec<Value> = file.rules.iter().map(|rule| content(rule, &file.labels, tools)).collect();
     let is_closed = |rule: &Rule| rule.closed.as_ref().is_some_and(|closed| *closed.get_ref());
-    let closed = file.rules.iter().zip(&open);
-    let closed: Vec<Value> = closed
-        .map(|(rule, open)| if is_closed(rule) { json!([open, "closed"]) } else { open.clone() })
-        .collect();
-    let hashes = hashes(&closed, overrides).into_iter().zip(hashes(&open, overrides));
-    let all = file.rules.iter().zip(&open).zip(hashes);
+    let open_hashes = hashes(&open, overrides);
+    let whole_hashes = if file.rules.iter().any(is_closed) {
+        let closed = file.rules.iter().zip(&open);
+        let closed: Vec<Value> = closed
+            .map(|(rule, open)| if is_closed(rule) { json!([open, "closed"]) } else { open.clone() })
+            .collect();
+        hashes(&closed, overrides)
+    } else {
+        // A large file is hashed once.
+        open_hashes.clone()
+    };
+    let all = file.rules.iter().zip(&open).zip(whole_hashes.into_iter().zip(open_hashes));
     all.map(|((rule, content), (whole, open))| Identity {
         whole,
         open,

@@ -135,7 +135,7 @@ fn ways_of(policy: &Policy, number: u32, most: usize) -> Option<Vec<Way<'_>>> {
     let mut ways = ways(policy.rules.get(number as usize)?);
     for way in &mut ways {
         let most = most / way.len().max(1);
-        for slot in way.iter_mut() {
+        for slot in way {
             slot.retain(|access| access.keys.count() <= most);
         }
     }

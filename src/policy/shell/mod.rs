@@ -24,6 +24,7 @@ mod shells;
 mod specs;
 #[cfg(test)]
 mod tests;
+mod wanted;
 mod word;
 mod words;
 mod wrappers;

@@ -101,9 +101,9 @@ impl Reading {
 impl<'r> Clue<'r> {
     fn of(command: &Command<'r>) -> Self {
         let Some(program) = command.program.program() else { return Self::Hidden };
-        let is_plain = |word: &Word| word.known().is_some() && !word.is_pattern();
-        let shown = !command.more && command.arguments.iter().all(is_plain);
-        Self::Shown(program.to_lowercase(), shown.then_some(command.arguments))
+        let literal = |word: &Word| word.known().is_some() && !word.is_pattern();
+        let open = command.more || !command.arguments.iter().all(literal);
+        Self::Shown(program.to_lowercase(), (!open).then_some(command.arguments))
     }
 
     /// The ways to spell an argument that items are compared with.

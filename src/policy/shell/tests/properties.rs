@@ -178,3 +178,29 @@ fn depth_has_a_bound_and_what_is_below_it_is_in_doubt() {
     let blocks = format!("{}rm -r x{}", "(".repeat(100_000), ")".repeat(100_000));
     assert_eq!(told_any(&["rm -r"], &blocks), Told::Satisfied);
 }
+
+#[test]
+fn what_is_read_again_and_again_has_a_bound_and_what_is_beyond_it_is_in_doubt() {
+    let filler = "x".repeat(100_000);
+    for nested in ["env a=b ", "find . -exec ", "xargs ", "docker run y ", "ssh z "] {
+        let line = format!("{}rm -r {filler}", nested.repeat(12));
+        assert_eq!(told_any(&["no-such-program"], &line), Told::Doubtful(Doubt::Hidden), "{nested}");
+        let short = format!("{}rm -r x", nested.repeat(3));
+        assert_eq!(told_any(&["rm -r"], &short), Told::Satisfied, "{nested}");
+    }
+    let many = "a\n".repeat(100_000);
+    assert_eq!(told_any(&["no-such-program"], &many), Told::Doubtful(Doubt::Hidden));
+    assert_eq!(told_any(&["rm -r"], &format!("rm -r x\n{many}")), Told::Satisfied);
+    let places = format!("find {filler} -exec rm -r {} ;", "{}".repeat(100_000));
+    assert_ne!(told_any(&["rm -r"], &places), Told::Not);
+}
+
+#[test]
+fn only_a_name_in_front_of_the_first_sign_is_assigned_to() {
+    for line in ["a=1=2", "a[x=1]=2", "a[=1]=2", "a+=b=c", "_1=x", "a[1]+=2"] {
+        assert_eq!(told_any(&["rm -r"], &format!("{line} rm -r x")), Told::Satisfied, "{line}");
+    }
+    for line in ["1=2", "-=a=b", "=a=b", "a-b=c=d", "a[1]x=y", "+=a"] {
+        assert_ne!(told_any(&["rm -r"], &format!("{line} rm -r x")), Told::Satisfied, "{line}");
+    }
+}
