@@ -153,7 +153,7 @@ enum Key {
     Network(IpNet),
     Command(Mark),
     Statements(SqlKinds, Among),
-    Range,
+    Bound(u64),
 }
 
 fn hashed(keys: &Keys) -> Vec<Key> {
@@ -172,7 +172,8 @@ fn hashed(keys: &Keys) -> Vec<Key> {
         Keys::Commands(marks) => marks.iter().cloned().map(Key::Command).collect(),
         Keys::Statements(sql, among) => vec![Key::Statements(*sql, *among)],
         Keys::Schemes(schemes) => schemes.iter().cloned().map(Key::Text).collect(),
-        Keys::From(_) | Keys::UpTo(_) | Keys::LongerThan(_) => vec![Key::Range],
+        Keys::From(bound) | Keys::UpTo(bound) => vec![Key::Bound(bound.to_bits())],
+        Keys::LongerThan(length) => vec![Key::Bound(*length)],
     }
 }
 
@@ -197,7 +198,8 @@ fn cost<'r>(access: &Access<'r>, shared: &Shared<'r>) -> Cost {
     let mut cost = (0, access.keys.rank(), std::cmp::Reverse(usize::MAX));
     for key in hashed(&access.keys) {
         let length = if let Key::Part(part) = &key { part.len() } else { usize::MAX };
-        let times = if length < SHORT { 8 } else { 1 };
+        // A value is beyond many bounds at once.
+        let times = if length < SHORT || matches!(key, Key::Bound(_)) { 8 } else { 1 };
         let sharing = shared.get(&(access.looked_at, key)).copied().unwrap_or(1);
         cost.0 = cost.0.max(sharing * times);
         cost.2 = cost.2.max(std::cmp::Reverse(length));
