@@ -12,7 +12,7 @@ use clap::Args;
 use super::places::{self, Place};
 use super::start::Start;
 use super::{Exit, paint};
-use crate::clock::now;
+use crate::clock::{self, now};
 use crate::guard::{Opening, Session};
 use crate::policy::Facts;
 use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, repository, user};
@@ -202,7 +202,7 @@ async fn drive_session(
         info,
         links: Box::new(LocalLinks),
         elsewhere: Box::new(others),
-        steady_us: || now().steady_us,
+        steady_us: clock::steady_us,
     });
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
     let ends = Ends {

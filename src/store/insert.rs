@@ -269,7 +269,7 @@ impl<'a> Appending<'a> {
         } else {
             self.connection.execute(
                 "INSERT INTO policies (revision, name, ts) VALUES (?1, '', ?2)",
-                params![revision, clock::now().unix_ms],
+                params![revision, clock::unix_ms()],
             )?;
             self.connection.last_insert_rowid()
         };
@@ -302,7 +302,7 @@ pub(super) fn checkpoint(
     let id = next_id(connection, "SELECT coalesce(max(id), 0) + 1 FROM checkpoints")?;
     let columns = [
         ValueRef::Integer(id),
-        ValueRef::Integer(clock::now().unix_ms),
+        ValueRef::Integer(clock::unix_ms()),
         text(Some(kind)),
         ValueRef::Integer(upto_seq),
         text(Some(heads)),

@@ -143,7 +143,7 @@ impl Intake {
             Record::Completion(completion) => Event {
                 number: Some(completion.number),
                 completion: Some(completion.clone()),
-                ..Event::new(Kind::Completion, clock::now().unix_ms)
+                ..Event::new(Kind::Completion, clock::unix_ms())
             },
             Record::Gap(gap) => self.gap(gap),
             Record::Notice(notice) => self.notice(notice),
