@@ -173,6 +173,10 @@ fn place<'t>(scheme: &str, rest: &'t str) -> Option<Place<'t>> {
     if authority.len() > LONGEST_AUTHORITY || longest.contains(['@', '\\']) {
         return None;
     }
+    // A drive letter makes browsers forget the host of a `file:` URL.
+    if scheme.eq_ignore_ascii_case("file") && after.contains([':', '|']) {
+        return None;
+    }
     let (user, host) = match authority.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, authority),

@@ -177,6 +177,7 @@ fn a_url_that_reaches_no_host_is_on_none() {
         assert_eq!((on("evil.test", text), within("0.0.0.0/0", text)), (Not, Not), "{text}");
     }
     assert_eq!(on("evil.test", "file://evil.test/share"), Satisfied);
+    assert_eq!(on("evil.test", "file://evil.test/e:/share"), Opaque);
 }
 
 #[test]
