@@ -22,9 +22,9 @@ use wait::until;
 
 pub(super) use server::DemoServer;
 
-use super::check::Question;
 use super::paint::{BOLD, DIM, GREEN, RED, painted};
 use super::places::File;
+use super::question::Question;
 use super::{Exit, rows};
 use crate::clock::now;
 use crate::guard::REFUSED;

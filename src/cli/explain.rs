@@ -14,8 +14,8 @@ use clap::Args;
 
 use self::words::{Scope, Told};
 use super::Exit;
-use super::check::{Question, claims, instant, reading, server_named};
 use super::places::{self, Place};
+use super::question::{Question, claims, given, instant, reading, server_named};
 use super::run::{facts, session_info};
 use crate::call::{Call, Reading};
 use crate::clock;
@@ -25,8 +25,6 @@ use crate::proxy::LocalLinks;
 use crate::settings::{Config, read};
 use crate::store::{Nearest, Reader, Recalled};
 use crate::wire::{Json, shown};
-
-pub(super) use self::before::given;
 
 const EXAMPLES: &str = "\
 Examples:

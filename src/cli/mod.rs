@@ -13,6 +13,7 @@ mod log;
 mod paint;
 mod places;
 mod policy;
+mod question;
 mod rows;
 mod run;
 mod schema;

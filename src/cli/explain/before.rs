@@ -1,4 +1,4 @@
-//! What came before a call that is explained: given by hand, or what the store knows of a recorded one.
+//! What came before a recorded call that is explained, as far as the store knows.
 //!
 //! It refuses to guess: where rows are missing, nothing is said not to have happened. Invariant: what became of a rule
 //! when the call came counts only where that rule is the same, word for word.
@@ -6,34 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use unicode_normalization::UnicodeNormalization;
-
-use crate::cli::Exit;
 use crate::policy::explain::{Before, Mark, Set};
 use crate::policy::{Label, Mode, On, Policy, Reach};
 use crate::settings::{Environment, read};
 use crate::store::{Earlier, Reader, Recalled, StoreError};
 use crate::wire::shown;
-
-/// What is given by hand: labels that are set, and how many calls were counted.
-///
-/// # Errors
-/// Where the policy has no such label.
-pub(in crate::cli) fn given(
-    policy: &Policy,
-    labels: &[String],
-    calls: Option<u32>,
-) -> anyhow::Result<Before> {
-    let labels: Vec<String> = labels.iter().map(|id| id.nfc().collect()).collect();
-    let is_known = |id: &String| policy.labels.iter().any(|label| *label.id == **id);
-    if let Some(id) = labels.iter().find(|id| !is_known(id)) {
-        let known: Vec<String> = policy.labels.iter().map(|label| shown(&label.id)).collect();
-        let known =
-            if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-        return Err(Exit::Usage.because(format!("the policy has no label `{}`: {known}", shown(id))));
-    }
-    Ok(Before::given(&labels, calls))
-}
 
 /// What the store knows of what came before a recorded call, for rules of this policy.
 pub(super) fn recorded(

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use crate::call::Call;
-use crate::cli::check::{then, word};
 use crate::cli::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
+use crate::cli::question::{then, word};
 use crate::cli::rows;
 use crate::guard::Answer;
 use crate::policy::explain::{Before, Explanation, Fits, Holds, Part, Place, Reach, Said, Trace};
