@@ -53,6 +53,7 @@
 //! ```text
 //!  I/O    cli                      sub-commands, printing, exit codes; the only home of clap and anyhow
 //!         proxy                    the driver, reload, the end of a run, who is at work
+//!         serve                    the HTTP face: sessions of agents that are not on stdio
 //!         transport   store        streams and the server's process; the audit database
 //!         clock                    the only reader of time
 //!  pure   settings                 all of mcp.toml, read at once, every fault with its place
@@ -115,6 +116,7 @@ pub mod guard;
 pub mod policy;
 pub mod proxy;
 pub mod record;
+pub mod serve;
 pub mod settings;
 pub mod store;
 pub mod transport;
