@@ -4,6 +4,7 @@
 //! Refuses to decide what may pass. Invariant: what [`read()`] accepts means the same to every reader that follows
 //! RFC 8259, and nothing here re-serialises a frame that came from outside.
 
+pub mod events;
 mod frame;
 mod glance;
 mod id;
