@@ -76,6 +76,12 @@ impl Events {
         Ok(())
     }
 
+    /// The same stream on another connection: what was cut off is forgotten, id and time to wait are kept.
+    pub fn resume(&mut self) {
+        let (last_id, retry_ms) = (self.last_id.take(), self.retry_ms);
+        *self = Self { id: last_id.clone(), last_id, retry_ms, ..Self::new(self.limit) };
+    }
+
     /// The id from which a broken stream may be resumed: that of the last whole event.
     pub fn last_id(&self) -> Option<&str> {
         self.last_id.as_deref().filter(|id| !id.is_empty())
@@ -281,6 +287,16 @@ mod tests {
         assert_eq!(state.last_id(), Some("7"));
         let (_, state) = read_in(&[b"id: 7\n\nid\n\n"]);
         assert_eq!(state.last_id(), None);
+    }
+
+    #[test]
+    fn a_stream_that_is_resumed_forgets_what_was_cut_off() {
+        let (_, mut state) = read_in(&[b"retry: 5\nid: 1\ndata: a\n\nevent: x\nid: 2\ndata: b"]);
+        state.resume();
+        let mut all = Vec::new();
+        state.feed(b"data: c\n\n", |event| all.push(event)).unwrap();
+        assert_eq!(all, [Event { name: "message".into(), id: Some("1".into()), data: b"c".to_vec() }]);
+        assert_eq!((state.last_id(), state.retry_ms()), (Some("1"), Some(5)));
     }
 
     #[test]
