@@ -19,7 +19,7 @@ mod string;
 pub mod text;
 
 pub use frame::{Frame, Message, read};
-pub use glance::{Glance, GlanceKind, glance, glance_batch};
+pub use glance::{Glance, GlanceKind, Holds, glance, glance_batch};
 pub use id::{Id, IdKey};
 pub use json::{Elements, Json, JsonKind, Members};
 pub use lines::{Line, Lines};
