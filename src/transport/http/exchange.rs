@@ -172,8 +172,9 @@ impl Exchange {
         let mut end = self.follow(response, &mut events).await;
         let mut failed = 0;
         // Streams of 2026-07-28 cannot be resumed.
-        let resumes = !matches!(self.kind, Kind::Modern(_));
-        while let (End::Cut, Some(last_id)) = (&end, events.last_id().filter(|_| resumes).map(str::to_owned))
+        let may_resume = !matches!(self.kind, Kind::Modern(_));
+        while let (End::Cut, Some(last_id)) =
+            (&end, events.last_id().filter(|_| may_resume).map(str::to_owned))
         {
             sleep(wait(&events)).await;
             let resumed = match self.link.listen(&self.session, Some(&last_id)).await {

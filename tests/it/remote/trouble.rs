@@ -175,6 +175,26 @@ fn other_servers_are_reached_through_the_proxy_of_the_environment() {
     assert_eq!(proxy.heard()[0].path, "http://tickets.example/mcp");
 }
 
+#[test]
+fn https_is_trusted_by_the_roots_of_the_system_alone() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let web = Web::start_tls(made.cert.der().clone(), key.into(), usual);
+    let url = format!("https://localhost:{}/mcp", web.address().port());
+    let home = Home::new();
+    let roots = home.path("roots.pem");
+    std::fs::write(&roots, made.cert.pem()).unwrap();
+    let mut client = McpClient::open(sidecar(&home, &url, &[]).env("SSL_CERT_FILE", &roots));
+    assert_eq!(client.call("read", &json!({}))["result"], text("done"));
+    let others = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&roots, others.cert.pem()).unwrap();
+    let mut stranger = Piped::start(sidecar(&home, &url, &[]).env("SSL_CERT_FILE", &roots));
+    say(&mut stranger, &call(1, "read"));
+    let answer = stranger.json_line();
+    assert_eq!((kind(&answer), &answer["error"]["data"]["executed"]), ("server_unreachable", &json!(false)));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("certificate"), "{answer}");
+}
+
 /// A server of 2024-11-05 that names this address for messages.
 fn legacy(endpoint: &'static str) -> Web {
     Web::start(move |heard| match heard.method.as_str() {
@@ -195,10 +215,7 @@ fn messages_are_not_sent_to_another_origin() {
     say(&mut host, &call(1, "read"));
     let answer = host.json_line();
     let message = answer["error"]["message"].as_str().unwrap();
-    assert!(
-        message.contains("http://evil.example/messages") && message.contains("another origin"),
-        "{message}"
-    );
+    assert!(message.contains("http://evil.example,") && message.contains("another origin"), "{message}");
     assert!(!message.contains("s3cret"), "{message}");
     assert!(web.heard().iter().all(|heard| heard.method == "GET"));
 }

@@ -9,6 +9,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use super::home::until;
@@ -109,15 +111,14 @@ impl Reply {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} Scripted\r\n", self.status);
-        for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += &match self.after {
-            After::Reuse => format!("content-length: {}\r\n\r\n", self.body.len()),
-            After::Close | After::Hold => "connection: close\r\n\r\n".to_owned(),
+        let mut lines = vec![format!("HTTP/1.1 {} Scripted", self.status)];
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        lines.push(match self.after {
+            After::Reuse => format!("content-length: {}", self.body.len()),
+            After::Close | After::Hold => "connection: close".to_owned(),
             After::Never => return Vec::new(),
-        };
+        });
+        let head = lines.join("\r\n") + "\r\n\r\n";
         [head.as_bytes(), &self.body].concat()
     }
 }
@@ -132,6 +133,7 @@ pub struct Web {
 
 struct Shared {
     script: Box<Script>,
+    tls: Option<Arc<ServerConfig>>,
     heard: Mutex<Vec<Heard>>,
     /// Requests whose connection the other side has closed while it was held.
     left: Mutex<Vec<Heard>>,
@@ -147,10 +149,27 @@ impl Web {
 
     /// A server on this port, where another may have been before.
     pub fn start_at(address: SocketAddr, script: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Self {
+        Self::begin(address, None, Box::new(script))
+    }
+
+    /// A server that speaks TLS with this certificate.
+    pub fn start_tls(
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+        script: impl Fn(&Heard) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ServerConfig::builder_with_provider(ring).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        Self::begin(SocketAddr::from(([127, 0, 0, 1], 0)), Some(Arc::new(tls)), Box::new(script))
+    }
+
+    fn begin(address: SocketAddr, tls: Option<Arc<ServerConfig>>, script: Box<Script>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            script: Box::new(script),
+            script,
+            tls,
             heard: Mutex::default(),
             left: Mutex::default(),
             connections: Mutex::default(),
@@ -165,9 +184,16 @@ impl Web {
                 if *over {
                     return;
                 }
+                let socket = connection.try_clone().unwrap();
                 shared.connections.lock().unwrap().push(connection.try_clone().unwrap());
                 drop(over);
-                thread::spawn(move || shared.serve(connection));
+                thread::spawn(move || match &shared.tls {
+                    Some(tls) => {
+                        let session = ServerConnection::new(Arc::clone(tls)).unwrap();
+                        shared.serve(StreamOwned::new(session, connection), &socket);
+                    }
+                    None => shared.serve(connection, &socket),
+                });
             }
         });
         Self { address, shared }
@@ -214,18 +240,20 @@ impl Drop for Web {
 }
 
 impl Shared {
-    fn serve(&self, mut connection: TcpStream) {
-        let mut reader = BufReader::new(connection.try_clone().unwrap());
+    fn serve(&self, connection: impl Read + Write, socket: &TcpStream) {
+        let mut reader = BufReader::new(connection);
         while let Some(heard) = read(&mut reader) {
             self.heard.lock().unwrap().push(heard.clone());
             let reply = (self.script)(&heard);
-            if connection.write_all(&reply.bytes()).is_err() {
+            let sent = reader.get_mut().write_all(&reply.bytes()).and_then(|()| reader.get_mut().flush());
+            if sent.is_err() {
                 return;
             }
             match reply.after {
                 After::Reuse => {}
                 After::Close => {
-                    connection.shutdown(Shutdown::Both).ok();
+                    // Dropping it would not do: its twin among the connections is open still.
+                    socket.shutdown(Shutdown::Both).ok();
                     return;
                 }
                 After::Hold | After::Never => {
