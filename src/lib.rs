@@ -54,7 +54,7 @@
 //!  I/O    cli                      sub-commands, printing, exit codes; the only home of clap and anyhow
 //!         proxy                    the driver, reload, the end of a run, who is at work
 //!         serve                    the HTTP face: sessions of agents that are not on stdio
-//!         transport   store        streams and the server's process; the audit database
+//!         transport   store        streams, the server's process, servers behind a URL; the audit database
 //!         clock                    the only reader of time
 //!  pure   settings                 all of mcp.toml, read at once, every fault with its place
 //!         guard                    the enforcement point: Session, Exchange, Refusal
@@ -104,7 +104,8 @@
 //! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
-//! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O.
+//! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and `http.rs` with what
+//!    is below them: how a server behind a URL becomes two pipes.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
 //!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.

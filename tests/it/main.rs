@@ -30,6 +30,7 @@ mod parsers;
 mod real_parts;
 mod regression;
 mod reload;
+mod remote;
 mod secrets;
 mod shell_commands;
 mod sql;

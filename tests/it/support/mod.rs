@@ -13,3 +13,4 @@ pub mod parts;
 pub mod process;
 pub mod record;
 pub mod source;
+pub mod web;
