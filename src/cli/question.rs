@@ -82,7 +82,7 @@ impl Question<'_> {
             Reading::Call(call) if call.method == mcp::TASKS_UPDATE => {
                 Reading::Call(Call { name: self.tool.to_owned().into(), ..call })
             }
-            reading => reading,
+            reading @ (Reading::Call(_) | Reading::Malformed(_) | Reading::Other) => reading,
         }
     }
 

@@ -217,10 +217,8 @@ impl Session {
             .take(MOST_STRANGERS)
             .map(|(name, _)| format!("`{}`", shown(&name)))
             .collect();
-        let answers = responses.map(|_| match names.is_empty() {
-            true => "no answers".to_owned(),
-            false => format!("answers to {}", names.join(", ")),
-        });
+        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let answers = responses.map(|_| format!("answers to {names}"));
         let state = state.map(|state| format!("a state of {} bytes", state.text().len()));
         let what: Vec<String> = answers.into_iter().chain(state).collect();
         let text = format!("call {number} carries {}", what.join(" and "));
