@@ -17,6 +17,8 @@
 //!                 └─▶ other traffic: as it came, requests noted for their answers
 //! ```
 //!
+//! What the server asks of the client walks the same way, in the other direction: see `guard/asked.rs`.
+//!
 //! A [`wire::Frame`] is one line, read strictly. [`call::read_call`] tells whether it is a [`call::Call`], malformed,
 //! or traffic that the policy has no say in. [`policy::Policy::evaluate`] gives the [`policy::Verdict`]: what the
 //! policy says were everything enforced, and what of that takes force. The [`guard::Session`] makes an outcome of it
@@ -102,6 +104,7 @@
 //!    `url.rs`, `shell` and `sql` read what arguments really are, `past.rs` what happened before; `index.rs` finds the
 //!    rules to ask; `explain.rs` retraces the way for people.
 //! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
+//!    `guard/asked.rs` and `within.rs` are what servers ask, `tasks.rs` is work that goes on after its call is answered.
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and `http.rs` with what

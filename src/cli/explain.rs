@@ -15,7 +15,7 @@ use clap::Args;
 use self::words::{Scope, Told};
 use super::Exit;
 use super::places::{self, Place};
-use super::question::{Question, claims, given, instant, reading, server_named};
+use super::question::{Question, claims, given, instant, server_named};
 use super::run::{facts, session_info};
 use crate::call::{Call, Reading};
 use crate::clock;
@@ -53,7 +53,7 @@ pub(super) struct Explain {
     /// The audit store [default: the policy file's, else the usual one]
     #[arg(long, value_name = "FILE", requires = "call", conflicts_with = "tool")]
     store: Option<PathBuf>,
-    /// A call that nobody made: the tool (with --method: the prompt, or the resource's URI)
+    /// A call that nobody made: the tool (with --method: the prompt, the resource's URI, or `form` and `url` for elicitation/create)
     #[arg(long, value_name = "NAME", required_unless_present = "call")]
     tool: Option<String>,
     /// The arguments, a JSON object; `-` reads them from stdin [default: none]
@@ -131,7 +131,7 @@ impl Explain {
             before: Before::default(),
         };
         let line = question.line()?;
-        let call = match reading(&line) {
+        let call = match question.reading(&line) {
             Reading::Call(call) => Given {
                 method: call.method.into_owned(),
                 name: call.name.into_owned(),

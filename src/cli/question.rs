@@ -12,7 +12,7 @@ use super::Exit;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places;
 use super::run::{facts, session_info};
-use crate::call::{Reading, read_call};
+use crate::call::{Call, Reading, read_either};
 use crate::clock;
 use crate::guard::Answer;
 use crate::policy::explain::Before;
@@ -56,10 +56,10 @@ impl Question<'_> {
             .with_claims(self.claims)
             .with_past(&self.before);
         // Read as `run` would read it, so that both judge the same.
-        let (verdict, answer) = match reading(&line) {
+        let (verdict, answer) = match self.reading(&line) {
             Reading::Call(call) => {
                 let verdict = policy.evaluate(&stance, &call, world);
-                let answer = Answer::of(policy, verdict.as_ref(), self.tool, info.session);
+                let answer = Answer::of(policy, verdict.as_ref(), call.title(), info.session);
                 (verdict, answer)
             }
             Reading::Malformed(malformed) => {
@@ -71,11 +71,22 @@ impl Question<'_> {
                 return Err(Exit::Usage.because("requests with this method are not judged: they pass"));
             }
         };
-        let words = in_words(self.tool, self.server, policy, verdict.as_ref(), &answer);
+        let title = if self.tool.is_empty() { self.method } else { self.tool };
+        let words = in_words(title, self.server, policy, verdict.as_ref(), &answer);
         Ok((answer, words))
     }
 
-    /// The request that a client would send.
+    /// What `run` would take the line for; a task is taken for one of the tool.
+    pub fn reading<'l>(&self, line: &'l str) -> Reading<'l> {
+        match reading(line) {
+            Reading::Call(call) if call.method == mcp::TASKS_UPDATE => {
+                Reading::Call(Call { name: self.tool.to_owned().into(), ..call })
+            }
+            reading @ (Reading::Call(_) | Reading::Malformed(_) | Reading::Other) => reading,
+        }
+    }
+
+    /// The request that a client would send, or a server.
     pub fn line(&self) -> anyhow::Result<String> {
         let arguments = self.arguments.map(json).transpose()?.map(Json::text);
         let (method, name) = (Value::from(self.method), Value::from(self.tool));
@@ -84,6 +95,9 @@ impl Question<'_> {
                 Some(arguments) => format!(r#"{{"name":{name},"arguments":{arguments}}}"#),
                 None => format!(r#"{{"name":{name}}}"#),
             },
+            mcp::ELICITATION if arguments.is_none() && !self.tool.is_empty() => {
+                format!(r#"{{"mode":{name}}}"#)
+            }
             mcp::RESOURCES_READ if arguments.is_none() => format!(r#"{{"uri":{name}}}"#),
             mcp::RESOURCES_READ => {
                 return Err(Exit::Usage.because("a resource is read by its URI alone, without --arguments"));
@@ -133,9 +147,9 @@ pub(super) fn instant(text: &str) -> Result<i64, &'static str> {
 }
 
 /// What `run` would take the line for.
-pub(super) fn reading(line: &str) -> Reading<'_> {
+fn reading(line: &str) -> Reading<'_> {
     match read(line.as_bytes()) {
-        Ok(Frame::Message(message)) => read_call(&message),
+        Ok(Frame::Message(message)) => read_either(&message),
         Ok(Frame::Blank | Frame::Batch(_)) => Reading::Other,
         Err(malformed) => Reading::Malformed(malformed),
     }

@@ -15,7 +15,7 @@ use super::tasks::task_id;
 use crate::call::{Call, read_asked};
 use crate::record::Now;
 use crate::wire::mcp::{self, FromServer};
-use crate::wire::{Fault, Frame, Glance, Json, JsonKind, Line, Malformed, fold, read};
+use crate::wire::{Fault, Frame, Glance, Id, Json, JsonKind, Line, Malformed, fold, read};
 
 /// What a result or a task asks for, by key.
 const REQUESTS: &str = "inputRequests";
@@ -59,7 +59,7 @@ impl Session {
                 .or_else(|fault| if may_name_urls(error) { Err(fault) } else { Ok(Vec::new()) }),
             (_, None) => return Vec::new(),
         };
-        let id = seen.id.map(|id| id.raw());
+        let id = seen.id.map(Id::raw);
         self.all_asking(calls, id)
     }
 

@@ -13,6 +13,7 @@
 )]
 
 mod agentdojo;
+mod asked;
 mod audit;
 mod catalog;
 mod commands;
