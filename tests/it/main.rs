@@ -16,6 +16,7 @@ mod agentdojo;
 mod audit;
 mod catalog;
 mod commands;
+mod conformance;
 mod cookbook;
 mod demo;
 mod ends;

@@ -121,6 +121,11 @@ impl Piped {
         }
     }
 
+    /// Whether it has ended already.
+    pub fn ended(&mut self) -> bool {
+        self.wait(Duration::ZERO).is_some()
+    }
+
     /// Ends the process at once, as `kill -9` does, and reaps it.
     pub fn kill(&mut self) {
         // The child is reaped only through this value, so its id cannot have become another's.
