@@ -38,3 +38,4 @@ mod status;
 mod support;
 mod tidy;
 mod transparency;
+mod transports;
