@@ -20,6 +20,7 @@ mod schema;
 mod start;
 mod status;
 mod tail;
+mod upstream;
 
 use std::ffi::OsString;
 use std::io;

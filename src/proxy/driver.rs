@@ -19,7 +19,7 @@ use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
 use crate::record::Record;
 use crate::store::{NotNow, Store};
-use crate::transport::child::Child;
+use crate::transport::peer::Peer;
 use crate::transport::stdio::{Inlet, Outlet};
 
 /// How long an enforced call waits for a store that another process keeps locked.
@@ -36,7 +36,7 @@ pub struct Ends {
     /// To the server.
     pub to_server: Outlet,
     /// The server.
-    pub child: Child,
+    pub peer: Peer,
 }
 
 /// What one run of the sidecar consists of.
@@ -70,7 +70,7 @@ pub(super) struct Gate {
 
 /// Runs until either end has gone and the other is done. The exit code: the server's, if it ended by itself.
 pub async fn drive(run: Run, ends: Ends) -> i32 {
-    let Ends { mut from_client, to_client, mut from_server, to_server, mut child } = ends;
+    let Ends { mut from_client, to_client, mut from_server, to_server, mut peer } = ends;
     let Signals { mut asked, mut hangups } = run.signals;
     let gate = Gate {
         session: RefCell::new(run.session),
@@ -89,7 +89,7 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
                 never = gate.to_server.drain() => never,
             }
         };
-        let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut child, &mut asked);
+        let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut peer, &mut asked);
         tokio::select! {
             life = life => life,
             never = gate.follow_reloads(run.watching.as_ref(), &mut hangups) => match never {},
