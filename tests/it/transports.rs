@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use callgate::store::AuditRow;
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::support::home::{Home, Told, until};
@@ -31,7 +32,7 @@ action = "deny"
 [[rule]]
 id = "no-secrets"
 methods = ["resources/read"]
-tools = ["secret://*"]
+tools = ["vault://*"]
 action = "deny"
 
 [[rule]]
@@ -43,7 +44,7 @@ action = "deny"
 
 /// The steps that [`RULES`] deny, by method and name.
 const DENIED: [(&str, &str); 3] =
-    [("tools/call", "delete_file"), ("resources/read", "secret://two"), ("prompts/get", "leak")];
+    [("tools/call", "delete_file"), ("resources/read", "vault://two"), ("prompts/get", "leak")];
 
 #[test]
 fn the_typescript_client_hears_the_same_over_every_transport() {
@@ -182,7 +183,7 @@ fn talk_steps() -> Value {
         ["tools/call", "delete_file", {"path": "a"}],
         ["resources/list"],
         ["resources/read", "note://one"],
-        ["resources/read", "secret://two"],
+        ["resources/read", "vault://two"],
         ["resources/read", "note://none"],
         ["prompts/list"],
         ["prompts/get", "greet", {"name": "Ada"}],
@@ -318,7 +319,10 @@ fn answers(command: &mut Command) -> Vec<Value> {
         panic!("the client said nothing; stderr:\n{}", client.stderr())
     };
     assert!(client.wait(CONVERSATION_TIME).is_some_and(|status| status.success()), "{}", client.stderr());
-    let answers: Vec<Value> = serde_json::from_slice(&answers).unwrap();
+    // Refusals name their record, which is of this session.
+    let reference = Regex::new(r"\[ref [^\]]+\]").unwrap();
+    let answers = reference.replace_all(std::str::from_utf8(&answers).unwrap(), "[ref]");
+    let answers: Vec<Value> = serde_json::from_str(&answers).unwrap();
     answers[1..].to_vec()
 }
 
