@@ -24,6 +24,8 @@ mod explain;
 mod files;
 mod history;
 mod hostile_frames;
+mod hostile_http;
+mod http_life;
 mod includes;
 mod life;
 mod modes;

@@ -181,7 +181,8 @@ impl Opened {
         true
     }
 
-    fn read_to_end(&mut self) {
+    /// Reads what is left of the body.
+    pub fn read_to_end(&mut self) {
         while self.piece().is_some() {}
     }
 }

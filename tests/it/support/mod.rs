@@ -4,6 +4,7 @@
 //!
 //! Invariant: nothing here waits without a deadline, and no process outlives the value that stands for it.
 
+pub mod caller;
 pub mod corpus;
 pub mod frames;
 pub mod gates;

@@ -70,12 +70,12 @@ impl Listening {
 
     /// The endpoint of a server behind `callgate serve`.
     pub fn endpoint(&self, server: &str) -> String {
-        format!("{}/mcp/{server}", self.url)
+        endpoint(&self.url, server)
     }
 
     /// The same for requests made by hand, with a bearer.
     pub fn site(&self, server: &str, bearer: &str) -> Site {
-        Site::new(&self.endpoint(server)).for_mcp().with("Authorization", &format!("Bearer {bearer}"))
+        site(&self.url, server, bearer)
     }
 
     /// Asks the process to end, and waits until it has. `None` when it stays.
@@ -93,6 +93,15 @@ impl Home {
         let key = told.out.split_whitespace().find(|word| word.starts_with("cg_"));
         key.unwrap_or_else(|| panic!("no key: {told:?}")).to_owned()
     }
+}
+
+/// Where requests to a server behind a face at `url` go, with a bearer.
+pub fn site(url: &str, server: &str, bearer: &str) -> Site {
+    Site::new(&endpoint(url, server)).for_mcp().with("Authorization", &format!("Bearer {bearer}"))
+}
+
+fn endpoint(url: &str, server: &str) -> String {
+    format!("{url}/mcp/{server}")
 }
 
 /// A port that nobody listens on just now.
