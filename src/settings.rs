@@ -4,6 +4,7 @@
 //! checked in full, and no fault quotes a value that stands under `env` or `headers_env`.
 
 pub mod format;
+mod header;
 mod json_schema;
 mod sections;
 
@@ -19,6 +20,7 @@ use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
 use crate::policy::{Diagnostic, FailMode, ModeSettings, Part, Policy, compile, parts};
 
+pub use header::sendable;
 pub use json_schema::json_schema;
 
 /// Longer lines are refused where the file does not say otherwise. Bytes.
@@ -211,11 +213,25 @@ pub enum Server {
         /// Its working directory.
         cwd: Option<PathBuf>,
     },
-    /// A remote server. Read and checked; not yet served.
+    /// A remote server.
     Remote {
-        /// Where it is.
+        /// Where it is, `http` or `https`.
         url: String,
+        /// How it is spoken to.
+        transport: Transport,
+        /// Headers to send: for each the environment variable that holds its value.
+        headers_env: BTreeMap<String, String>,
     },
+}
+
+/// `[servers.NAME] transport`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Streamable HTTP, of 2025-03-26 and later.
+    #[default]
+    Http,
+    /// HTTP with SSE, of 2024-11-05.
+    Sse,
 }
 
 /// `[audit]`

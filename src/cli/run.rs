@@ -123,7 +123,7 @@ impl Run {
                 name.clone(),
                 Program { command: command.clone(), args: args.clone(), env: env.clone(), cwd: cwd.clone() },
             )),
-            Server::Remote { url } => Err(Exit::Usage.because(format!(
+            Server::Remote { url, .. } => Err(Exit::Usage.because(format!(
                 "[servers.{name}] is remote (`{url}`), which this version cannot reach: put a stdio bridge after `--`"
             ))),
         }

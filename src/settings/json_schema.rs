@@ -9,8 +9,8 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 
-use super::sections::{Confirm, OnTimeout, Transport};
-use super::{Durability, KeepArguments};
+use super::sections::{Confirm, OnTimeout};
+use super::{Durability, KeepArguments, Transport};
 use crate::guard::BlockResponse;
 use crate::policy::schema::Word;
 use crate::policy::{Class, Effect, Fact, FailMode, Mode, Severity};

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
-use super::{Audit, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings};
+use super::{
+    Audit, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings, Transport, sendable,
+};
 use crate::guard::BlockResponse;
 use crate::policy::ModeSettings;
 use crate::policy::schema::{self, Reading, Section, file_words};
@@ -28,17 +30,12 @@ file_words!(Durability {
     "strict" => Durability::Strict,
 });
 
-/// Words that are read for a later version.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Transport {
-    Http,
-    Sse,
-}
 file_words!(Transport {
     "http" => Transport::Http,
     "sse" => Transport::Sse,
 });
 
+/// Words that are read for a later version.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum OnTimeout {
     Deny,
@@ -139,8 +136,8 @@ fn server(mut section: Section<'_>, environment: &Environment, reading: &mut Rea
     let command = section.string("command", reading);
     let url = section.string("url", reading);
     let local = local(&mut section, environment, reading);
-    section.word::<Transport>("transport", reading);
-    headers(&mut section, reading);
+    let transport = value(section.word("transport", reading)).unwrap_or_default();
+    let headers_env = headers(&mut section, reading);
     let span = section.span.clone();
     let (has_command, has_url) = (section.has("command"), section.has("url"));
     let misplaced: &[&str] = match (has_command, has_url) {
@@ -168,7 +165,7 @@ fn server(mut section: Section<'_>, environment: &Environment, reading: &mut Rea
     section.finish(reading);
     match (command, url) {
         (Some(command), None) => Some(local.into_child(command.into_inner())),
-        (None, Some(url)) => remote(&url, span, reading),
+        (None, Some(url)) => address(&url, reading).map(|url| Server::Remote { url, transport, headers_env }),
         _ => None,
     }
 }
@@ -215,19 +212,24 @@ fn variables(
 }
 
 /// Each header is given by the name of an environment variable, so that no secret stands in the file.
-fn headers(section: &mut Section<'_>, reading: &mut Reading) {
+fn headers(section: &mut Section<'_>, reading: &mut Reading) -> BTreeMap<String, String> {
     let span = section.key_span("headers_env");
-    for (header, variable) in variables(section, "headers_env", reading) {
+    let headers = variables(section, "headers_env", reading);
+    for (header, variable) in &headers {
         let is_name = !variable.is_empty() && variable.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !is_name {
             let message = format!("`{header}` must name an environment variable");
             let hint = "`headers_env = { Authorization = \"MY_TOKEN\" }` sends what MY_TOKEN holds";
             reading.fault_with(span.clone(), message, hint);
         }
+        if let Err(why) = sendable(header) {
+            reading.fault(span.clone(), format!("`{header}` in `headers_env` {why}"));
+        }
     }
+    headers
 }
 
-fn remote(url: &Spanned<String>, header: std::ops::Range<usize>, reading: &mut Reading) -> Option<Server> {
+fn address(url: &Spanned<String>, reading: &mut Reading) -> Option<String> {
     let text = url.get_ref();
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
@@ -244,9 +246,7 @@ fn remote(url: &Spanned<String>, header: std::ops::Range<usize>, reading: &mut R
         reading.fault_with(url.span(), "`url` holds credentials", hint);
         return None;
     }
-    let hint = "this version starts local servers (`command`)";
-    reading.note_with(header, "remote servers are read and checked, but not served yet", hint);
-    Some(Server::Remote { url: text.clone() })
+    Some(text.clone())
 }
 
 /// An absolute path, `~/` standing for the home folder.

@@ -1,5 +1,8 @@
-//! Where bytes come from and go to: the host's standard streams and the server's process.
+//! Where bytes come from and go to: the host's standard streams, the server's process, a server behind a URL.
 
 pub mod child;
+mod http;
 mod kernel;
+pub mod remote;
+mod sse;
 pub mod stdio;
