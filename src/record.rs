@@ -288,6 +288,8 @@ pub enum NoticeKind {
     PastUnreadable,
     /// The session ended.
     SessionEnded,
+    /// A request over HTTP was refused before anything of it was read as a message.
+    RequestRefused,
 }
 
 impl NoticeKind {
@@ -300,6 +302,7 @@ impl NoticeKind {
             Self::NoiseDiverted => "noise_diverted",
             Self::PastUnreadable => "past_unreadable",
             Self::SessionEnded => "session_ended",
+            Self::RequestRefused => "request_refused",
         }
     }
 }

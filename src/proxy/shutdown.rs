@@ -77,7 +77,7 @@ pub(super) async fn live(
     };
     let told = child.end().await;
     let words = status.or(told).map_or_else(|| "exit status unknown".to_owned(), |status| status.to_string());
-    let outbox = gate.session.borrow_mut().server_gone(&words, now());
+    let outbox = gate.evidence.session.borrow_mut().server_gone(&words, now());
     gate.perform(outbox).await;
     tokio::select! {
         () = gate.to_client.flushed() => {}
@@ -105,7 +105,7 @@ async fn farewell(
     child: &mut Child,
     asked: &mut Asked,
 ) -> (Option<ExitStatus>, Duration) {
-    let outbox = gate.session.borrow_mut().client_gone(now());
+    let outbox = gate.evidence.session.borrow_mut().client_gone(now());
     gate.perform(outbox).await;
     let close = async {
         gate.to_server.flushed().await;
