@@ -136,7 +136,9 @@ mod tests {
             (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
         let mut map = HeaderMap::new();
-        pairs.iter().map(pair).for_each(|(name, value)| drop(map.append(name, value)));
+        for (name, value) in pairs.iter().map(pair) {
+            map.append(name, value);
+        }
         map
     }
 

@@ -282,7 +282,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_lost_on_the_way_is_read_again() {
         let (stream, gone, _went) = stream();
-        ["one", "two", "three"].map(|line| stream.push(line.into(), None));
+        ["one", "two", "three"].iter().for_each(|line| stream.push((*line).into(), None));
         let mut lost = stream.reader(0, &gone).unwrap();
         assert_eq!(text(&mut lost).await, "one");
         assert_eq!(text(&mut lost).await, "two");

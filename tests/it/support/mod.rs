@@ -5,8 +5,10 @@
 //! Invariant: nothing here waits without a deadline, and no process outlives the value that stands for it.
 
 pub mod corpus;
+pub mod face;
 pub mod frames;
 pub mod gates;
+
 pub mod home;
 pub mod parsers;
 pub mod parts;
