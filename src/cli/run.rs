@@ -3,7 +3,6 @@
 //! Puts together what [`drive`] needs: the policy, the store, who is at work, the server. stdout is the protocol's.
 
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,13 +11,12 @@ use clap::Args;
 use super::places::{self, Place};
 use super::start::Start;
 use super::{Exit, paint};
-use crate::clock::{self, now};
+use crate::clock;
 use crate::guard::{Opening, Session};
-use crate::policy::Facts;
-use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, repository, user};
+use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, facts, session_info};
 use crate::record::SessionInfo;
 use crate::settings::{Config, Server};
-use crate::store::{Others, this_process};
+use crate::store::Others;
 use crate::transport::child::{Program, Started};
 use crate::transport::stdio::{Inlet, Outlet};
 
@@ -134,48 +132,8 @@ impl Run {
             (Some(cwd), Some(folder)) => Some(folder.join(cwd)),
             (cwd, folder) => cwd.clone().or(folder),
         };
-        session_info(config, self.agent.as_deref(), server, folder)
+        Ok(session_info(config, self.agent.as_deref(), server, folder)?)
     }
-}
-
-/// Who is at work in front of a server that works in `folder`; also for questions about calls that nobody makes.
-pub(super) fn session_info(
-    config: &Config,
-    agent: Option<&str>,
-    server: &str,
-    folder: Option<PathBuf>,
-) -> anyhow::Result<SessionInfo> {
-    let identity = &config.settings.identity;
-    let user = user();
-    Ok(SessionInfo {
-        session: session_id()?,
-        unix_ms: now().unix_ms,
-        agent: agent.map(str::to_owned).or_else(|| identity.agent.clone()),
-        user: Some(user.name),
-        uid: Some(user.uid),
-        groups: identity.groups.clone(),
-        repo: folder.as_deref().and_then(repository),
-        environment: identity.environment.clone(),
-        client: None,
-        client_version: None,
-        server: server.to_owned(),
-        protocol: None,
-        pid: std::process::id(),
-        process: this_process(),
-        root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
-    })
-}
-
-/// 50 random bits in Crockford's base 32: enough to tell sessions apart, short enough to read out.
-pub(super) fn session_id() -> anyhow::Result<String> {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut bytes = [0; 10];
-    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
-    Ok(bytes
-        .iter()
-        .filter_map(|byte| DIGITS.get(usize::from(byte % 32)))
-        .map(|digit| char::from(*digit))
-        .collect())
 }
 
 fn start(program: &Program) -> anyhow::Result<Started> {
@@ -213,31 +171,4 @@ async fn drive_session(
         child: started.child,
     };
     Ok(drive(Driven { session, store, reloads, watching, signals, say: paint::say }, ends).await)
-}
-
-/// What the policy may know of them.
-pub(super) fn facts(info: &SessionInfo) -> Facts {
-    Facts {
-        agent: info.agent.clone(),
-        user: info.user.clone(),
-        groups: info.groups.clone(),
-        repo: info.repo.clone(),
-        client: None,
-        environment: info.environment.clone(),
-        server: Some(info.server.clone()),
-        root: info.root.clone(),
-        home: places::home_text(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::session_id;
-
-    #[test]
-    fn session_ids_differ_and_are_easy_to_read() {
-        let (one, two) = (session_id().unwrap(), session_id().unwrap());
-        assert_ne!(one, two);
-        assert!(one.len() == 10 && one.bytes().all(|b| b.is_ascii_alphanumeric() && !b"ilou".contains(&b)));
-    }
 }
