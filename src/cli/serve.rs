@@ -18,16 +18,14 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use super::places::{self, Place};
-use super::run::{facts, session_info};
 use super::start::Start;
 use super::{Exit, paint};
 use crate::clock::now;
 use crate::guard::Elsewhere;
-use crate::policy::Facts;
-use crate::proxy::{Reloads, Signals};
+use crate::proxy::{Reloads, Signals, session_info};
 use crate::record::SessionInfo;
-use crate::serve::{Current, Foundation, Ground, Listening, serve};
-use crate::settings::{Config, Durability, KeepArguments};
+use crate::serve::{Check, Current, Foundation, Ground, Listening, serve};
+use crate::settings::{Durability, KeepArguments};
 use crate::store::{Keys, Options, Others, Store};
 
 const MORE: &str = "\
@@ -136,6 +134,7 @@ impl Serve {
             environment: start.environment.clone(),
             watching: start.watch(reloads)?,
             keys,
+            check: Check::new(Some(path.to_path_buf())),
             store: Mutex::new(Some(start.store(&info)?)),
             ground: Box::new(Here { store: path.to_path_buf(), arguments, durability }),
             idle: Duration::from_secs(self.idle_timeout.saturating_mul(60)),
@@ -177,17 +176,6 @@ struct Here {
 }
 
 impl Ground for Here {
-    fn session(
-        &self,
-        config: &Config,
-        agent: Option<&str>,
-        server: &str,
-        folder: Option<PathBuf>,
-    ) -> Result<(SessionInfo, Facts), String> {
-        let info = session_info(config, agent, server, folder).map_err(|error| format!("{error:#}"))?;
-        Ok((info.clone(), facts(&info)))
-    }
-
     fn store(&self, info: &SessionInfo) -> Store {
         let options = Options {
             arguments: self.arguments,

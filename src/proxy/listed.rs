@@ -70,3 +70,52 @@ fn claims(rows: Vec<ToolRow>) -> HashMap<(String, String), Option<Claims>> {
     }
     known
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::Listed;
+    use crate::record::{self, Listing, Page, Record, SessionInfo};
+    use crate::store::{Options, Store};
+
+    fn list(path: &Path, session: &str, tools: &[(&str, bool)]) {
+        let info = SessionInfo { session: session.into(), server: "files".into(), ..SessionInfo::default() };
+        let store = Store::start(Options::new(path.to_owned()), info);
+        let tools = tools.iter().map(|(name, hint)| record::Listed {
+            name: (*name).into(),
+            definition: format!(r#"{{"name":"{name}","annotations":{{"destructiveHint":{hint}}}}}"#).into(),
+        });
+        let tools = tools.collect();
+        store.queue(vec![Record::Tools(Listing { unix_ms: 1, page: Page::First, tools })]);
+        assert_eq!(store.finish(Duration::from_secs(20)).unwritten, 0);
+    }
+
+    #[test]
+    fn a_list_that_came_meanwhile_is_seen_by_the_next_question() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        let listed = Listed::in_store(Some(path.clone()));
+        let destroys = |tool: &str| listed.claims("files", tool).map(|claims| claims.destructive);
+        assert_eq!(destroys("wipe"), None);
+        list(&path, "one", &[("wipe", false)]);
+        assert_eq!((destroys("wipe"), destroys("other")), (Some(false), None));
+        list(&path, "two", &[("wipe", true)]);
+        assert_eq!((destroys("wipe"), listed.claims("elsewhere", "wipe")), (Some(true), None));
+    }
+
+    #[test]
+    fn of_a_tool_that_is_listed_twice_the_worse_is_claimed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        list(&path, "one", &[("wipe", false), ("wipe", true), ("wipe", false)]);
+        let listed = Listed::in_store(Some(path));
+        assert!(listed.claims("files", "wipe").unwrap().destructive);
+    }
+
+    #[test]
+    fn without_a_store_nothing_was_listed() {
+        assert!(Listed::in_store(None).claims("files", "wipe").is_none());
+    }
+}

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::check::Check;
 use super::door::Door;
 use super::ending::{Ears, live};
 use super::link::{Ask, Era, Link, Word};
@@ -19,8 +20,8 @@ use super::tally::{Tally, Told};
 use super::upstream::Upstream;
 use crate::clock::now;
 use crate::guard::{Elsewhere, Opening, Session};
-use crate::policy::{Facts, FailMode};
-use crate::proxy::{Evidence, LocalLinks, Reload, Watching};
+use crate::policy::FailMode;
+use crate::proxy::{Evidence, LocalLinks, Reload, Watching, facts, folder, session_info};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource, Record, SessionInfo};
 use crate::settings::{Config, Environment, Server};
 use crate::store::{ApiKey, Keys, Store};
@@ -35,17 +36,6 @@ const MOST_ASKS: usize = 16;
 
 /// What only the command line knows how to make.
 pub trait Ground: Send + Sync {
-    /// Who is at work in a new session, and what the policy may know of them.
-    ///
-    /// # Errors
-    /// Where the system gives no random numbers.
-    fn session(
-        &self,
-        config: &Config,
-        agent: Option<&str>,
-        server: &str,
-        folder: Option<PathBuf>,
-    ) -> Result<(SessionInfo, Facts), String>;
     /// A way into the audit store.
     fn store(&self, info: &SessionInfo) -> Store;
     /// What other processes and sessions have done.
@@ -75,6 +65,8 @@ pub struct Foundation {
     pub watching: Option<Watching>,
     /// Who may come in.
     pub keys: Keys,
+    /// Answers questions about calls.
+    pub check: Check,
     /// The face's own way into the store.
     pub store: Mutex<Option<Store>>,
     /// What only the command line can make.
@@ -209,13 +201,15 @@ impl Face {
         self.has_room(key)?;
         let id = session_id().ok_or_else(|| Why::Internal.because("the system gives no random numbers"))?;
         let agent = key.agent.as_deref();
-        let made = self.foundation.ground.session(&current.config, agent, server, folder(place));
-        let (info, facts) = made.map_err(|why| Why::Internal.because(why))?;
+        // What is behind a URL is not in our file system.
+        let folder = matches!(place, Server::Child { .. }).then(|| folder(&current.config, server)).flatten();
+        let info = session_info(&current.config, agent, server, folder);
+        let info = info.map_err(|_| Why::Internal.because("the system gives no random numbers"))?;
         let upstream = Upstream::start(place, settings.max_frame).map_err(|why| {
             (self.foundation.say)(&format!("[servers.{server}]: {why}"));
             Why::Unreachable.because(format!("the server is not there: {why}. Nothing was run."))
         })?;
-        let evidence = self.evidence(&current, info, facts);
+        let evidence = self.evidence(&current, info);
         let (asks, asked) = mpsc::channel(MOST_ASKS);
         let (words, said) = mpsc::unbounded_channel();
         let (gone, went) = mpsc::unbounded_channel();
@@ -343,14 +337,14 @@ impl Face {
         Ok(())
     }
 
-    fn evidence(&self, current: &Current, info: SessionInfo, facts: Facts) -> Evidence {
+    fn evidence(&self, current: &Current, info: SessionInfo) -> Evidence {
         let ground = &self.foundation.ground;
         let store = ground.store(&info);
         store.policy(current.source.clone(), Vec::new());
         let session = Session::new(Opening {
             terms: current.config.terms(),
             unguarded: current.unguarded,
-            facts,
+            facts: facts(&info),
             elsewhere: ground.elsewhere(&info),
             info,
             links: Box::new(LocalLinks),
@@ -382,18 +376,6 @@ fn session_id() -> Option<String> {
             .map(|digit| char::from(*digit))
             .collect(),
     )
-}
-
-fn folder(server: &Server) -> Option<PathBuf> {
-    let here = || std::env::current_dir().ok();
-    match server {
-        Server::Child { cwd: Some(cwd), .. } => {
-            Some(here().map_or_else(|| cwd.clone(), |here| here.join(cwd)))
-        }
-        Server::Child { cwd: None, .. } => here(),
-        // What is there is not our file system's.
-        Server::Remote { .. } => None,
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -26,11 +26,13 @@ mod listen;
 mod mcp;
 mod paths;
 mod posted;
+mod problem;
 mod refused;
 mod routes;
 mod stream;
 mod tally;
 mod upstream;
 
+pub use check::Check;
 pub use face::{Current, Foundation, Ground};
 pub use listen::{Listening, serve};

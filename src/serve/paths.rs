@@ -18,7 +18,7 @@ use super::body::whole;
 use super::face::Face;
 use super::headers::only;
 use super::refused::{Refused, Why, json_response};
-use super::{agents, check, mcp};
+use super::{agents, mcp};
 use crate::store::{ApiKey, Scope};
 
 /// Bodies of what is not MCP, bytes.
@@ -74,7 +74,7 @@ async fn question(
         let key = admit(&face, &request, Scope::Check)?;
         only_method(&request, &Method::POST, "POST")?;
         let body = whole(request.into_body(), MOST_QUESTION).await?;
-        let (status, body) = check::answer(&face.config(), key.agent.as_deref(), None, &body);
+        let (status, body) = face.foundation.check.answer(&face.config(), key.agent.as_deref(), None, &body);
         Ok(json_response(status, body))
     };
     face.told(answer.await, peer, &line)
