@@ -187,8 +187,7 @@ fn cost(policy: &Policy, stance: &Stance, start: &str, piece: &str, length: usiz
     let times = length.saturating_sub(start.len()) / decoded.len();
     let arguments = format!("{{\"text\":\"{start}{}\"}}", piece.repeat(times));
     let facts = Facts { root: Some("/home/me/app".to_owned()), ..Facts::default() };
-    let call =
-        Call { method: "tools/call".into(), name: "tool".into(), arguments: Json::from_text(&arguments) };
+    let call = Call::new("tools/call", "tool", Json::from_text(&arguments));
     let one = || {
         let start = Instant::now();
         black_box(policy.evaluate(stance, black_box(&call), World::of(&facts)));

@@ -132,11 +132,7 @@ fn judging(criterion: &mut Criterion) {
             let source = keys.as_ref().map_or_else(|| spread(rules), |keys| dense(rules, keys));
             let Some(policy) = read(&source) else { continue };
             let stance = policy.stance(None, "files");
-            let call = Call {
-                method: "tools/call".into(),
-                name: "tool_1".into(),
-                arguments: Json::from_text(DENSE_CALL),
-            };
+            let call = Call::new("tools/call", "tool_1", Json::from_text(DENSE_CALL));
             group.bench_function(BenchmarkId::new(name, rules), |bencher| {
                 bencher.iter(|| policy.evaluate(&stance, black_box(&call), World::of(&facts)));
             });
@@ -177,8 +173,7 @@ fn small(criterion: &mut Criterion) {
         let facts =
             Facts { home: Some(home.to_owned()), root: Some("/home/me/app".to_owned()), ..Facts::default() };
         let stance = policy.stance(None, "files");
-        let call =
-            Call { method: "tools/call".into(), name: "echo".into(), arguments: Json::from_text(ECHO) };
+        let call = Call::new("tools/call", "echo", Json::from_text(ECHO));
         criterion.bench_function(&format!("evaluate an echo, {name}"), |bencher| {
             bencher.iter(|| policy.evaluate(&stance, black_box(&call), World::of(&facts)));
         });

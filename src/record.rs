@@ -286,6 +286,10 @@ pub enum NoticeKind {
     NoiseDiverted,
     /// What other processes have done could not be read.
     PastUnreadable,
+    /// The server sent something with a method that no server is known to send.
+    UnknownMethod,
+    /// A call carried answers to what the server asked, or a state that the server gave.
+    InputCarried,
     /// The session ended.
     SessionEnded,
     /// A request over HTTP was refused before anything of it was read as a message.
@@ -301,6 +305,8 @@ impl NoticeKind {
             Self::ReplyDropped => "reply_dropped",
             Self::NoiseDiverted => "noise_diverted",
             Self::PastUnreadable => "past_unreadable",
+            Self::UnknownMethod => "unknown_method",
+            Self::InputCarried => "input_carried",
             Self::SessionEnded => "session_ended",
             Self::RequestRefused => "request_refused",
         }

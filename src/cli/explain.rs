@@ -219,11 +219,8 @@ impl Explain {
             Some(text) if case.lost.is_nothing() => redactor()?.arguments(text, Keep::Redacted).text,
             other => other.clone(),
         };
-        let call = Call {
-            method: case.call.method.as_str().into(),
-            name: case.call.name.as_str().into(),
-            arguments: arguments.as_deref().and_then(Json::from_text),
-        };
+        let arguments = arguments.as_deref().and_then(Json::from_text);
+        let call = Call::new(case.call.method.as_str(), case.call.name.as_str(), arguments);
         let claimed = claims(&case.config, server, &case.call.name);
         let world = World::of(&case.facts).with_links(&LocalLinks).at(case.unix_ms).with_claims(claimed);
         let inquiry = Inquiry {

@@ -21,6 +21,7 @@ mod serve;
 mod start;
 mod status;
 mod tail;
+mod upstream;
 
 use std::ffi::OsString;
 use std::io;

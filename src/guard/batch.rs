@@ -4,12 +4,12 @@
 //! has done anything that rules look back on but ask.
 
 use super::client::{asks, spoil};
-use super::effect::{Outbox, Passing};
-use super::exchange::{Emit, Exchange, Judged, Moment, Subject};
+use super::effect::{Outbox, Passing, Way};
+use super::exchange::{ANOTHER, Emit, Exchange, Judged, Moment, Subject};
 use super::past::Left;
-use super::refusal::{Cause, Refusal, Shape};
+use super::refusal::{About, Cause, Refusal, Shape};
 use super::session::Session;
-use crate::call::{Reading, read_call};
+use crate::call::Reading;
 use crate::policy::Mode;
 use crate::record::Now;
 use crate::wire::{Fault, Id, IdKey, Line, Malformed, Message, mcp};
@@ -37,6 +37,9 @@ impl Session {
         let bytes = if stops { 0..0 } else { self.pass_range(line.bytes, line.ahead, out) };
         for Member { message, judged } in judged {
             let Some((exchange, mut left)) = judged else {
+                if !stops {
+                    self.answered_by_client(message, line.bytes.len(), now, out);
+                }
                 self.bystander(message, (!stops).then(|| bytes.clone()), now, out);
                 continue;
             };
@@ -52,7 +55,9 @@ impl Session {
                 Emit::Refuse(frame) => out.to_client.extend(frame),
                 Emit::Withhold => {}
             }
+            let number = record.number;
             self.keep(record, left, now, out);
+            self.tell_carried(message, number, now, out);
         }
         if stops {
             spoil(line, out);
@@ -67,7 +72,7 @@ impl Session {
     ) -> Vec<Member<'m, 'a>> {
         let mut all = Vec::with_capacity(members.len());
         for message in members {
-            let subject = match read_call(message) {
+            let subject = match self.reading(message) {
                 Reading::Call(call) => Some(Subject::Call(call)),
                 Reading::Malformed(malformed) => Some(Subject::Malformed(malformed)),
                 Reading::Other => None,
@@ -97,22 +102,23 @@ impl Session {
         let id = message.id.filter(|_| !message.is_response);
         match (id, bytes) {
             (Some(id), Some(bytes)) => {
-                self.depart(Some(id), None, asks(message), now);
+                self.depart(Some(id), asks(message), now);
                 if self.is_gated() {
                     let id = Some(id.raw().to_owned());
-                    out.passing.push(Passing { call: None, bytes, id, enforced: false });
+                    out.passing.push(Passing { call: None, way: Way::ToServer, bytes, id, enforced: false });
                 }
             }
             (None, Some(_)) => self.cancellation(message, now, out),
-            (Some(id), None) => out.to_client.extend(self.refused_with_its_batch(id)),
+            (Some(id), None) => out.to_client.extend(self.refused_with_its_batch(id, About::Call)),
             (None, None) => {}
         }
     }
 
-    fn refused_with_its_batch(&self, id: Id<'_>) -> Vec<u8> {
+    pub(super) fn refused_with_its_batch(&self, id: Id<'_>, about: About) -> Vec<u8> {
         Refusal {
+            about,
             cause: Cause::Batch,
-            reason: "another call of this batch is refused",
+            reason: ANOTHER,
             explanation: None,
             rule_id: None,
             policy_id: Some(&self.terms.policy.revision),

@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 
-use super::effect::{Outbox, Passing, SPOILED};
+use super::effect::{Outbox, Passing, SPOILED, Way};
 use super::exchange::{Emit, Exchange, Origin, Subject, call_id};
 use super::flight::{Asks, InFlight};
 use super::past::Left;
+use super::refusal::About;
 use super::session::Session;
-use crate::call::{Reading, read_call};
+use super::tasks::task_id;
+use crate::call::Reading;
 use crate::policy::Mode;
 use crate::record::{CallRecord, Now, Outcome, Page, Record, Status};
 use crate::wire::{Fault, Frame, Id, Json, JsonKind, Line, Lines, Malformed, Message, mcp, read, shown};
@@ -29,6 +31,9 @@ impl Session {
             self.between_lines(&mut out);
         } else {
             self.client.mark_forwarded();
+        }
+        if !self.client.is_ahead() {
+            self.between_client_lines(&mut out);
         }
         out
     }
@@ -75,15 +80,17 @@ impl Session {
             return self.malformed(line, Malformed { fault, id: None }, now, out);
         }
         self.learn(message, out);
-        match read_call(message) {
+        match self.reading(message) {
             Reading::Call(call) => {
                 let exchange = Exchange::new(self.origin(line.bytes, message), Subject::Call(call));
                 self.exchange(line, exchange, message.id, now, out);
+                self.tell_carried(message, self.number, now, out);
             }
             Reading::Malformed(malformed) => self.malformed(line, malformed, now, out),
             Reading::Other => {
                 self.cancellation(message, now, out);
-                self.depart(message.id.filter(|_| !message.is_response), None, asks(message), now);
+                self.answered_by_client(message, line.bytes.len(), now, out);
+                self.depart(message.id.filter(|_| !message.is_response), asks(message), now);
                 self.pass(line, out);
             }
         }
@@ -109,6 +116,7 @@ impl Session {
         let origin = Origin {
             line: line.bytes,
             id: malformed.id.clone().map(Cow::Owned),
+            about: About::Call,
             modern: false,
             number: self.number,
         };
@@ -152,10 +160,14 @@ impl Session {
         now: Now,
         out: &mut Outbox,
     ) {
-        self.depart(id, Some(record.number), asks, now);
+        if let Some(id) = id {
+            let tool = (record.method == mcp::TOOLS_CALL).then(|| record.tool.as_str().into());
+            self.flight.depart(id.key(), InFlight { tool, ..InFlight::new(Some(record.number), asks, now) });
+        }
         if self.is_gated() {
             out.passing.push(Passing {
                 call: Some(record.number),
+                way: Way::ToServer,
                 bytes,
                 id: id.map(|id| id.raw().to_owned()),
                 enforced: self.is_enforced(record),
@@ -166,12 +178,14 @@ impl Session {
     pub(super) fn origin<'a>(&mut self, line: &'a [u8], message: &Message<'a>) -> Origin<'a> {
         self.number += 1;
         let modern = message.meta.is_some_and(|meta| meta.member(mcp::META_PROTOCOL_VERSION).is_some());
-        Origin { line, id: message.id.map(|id| Cow::Borrowed(id.raw())), modern, number: self.number }
+        let id = message.id.map(|id| Cow::Borrowed(id.raw()));
+        Origin { line, id, about: About::Call, modern, number: self.number }
     }
 
-    pub(super) fn depart(&mut self, id: Option<Id<'_>>, call: Option<u64>, asks: Asks, now: Now) {
+    /// A request leaves that is no call.
+    pub(super) fn depart(&mut self, id: Option<Id<'_>>, asks: Asks, now: Now) {
         if let Some(id) = id {
-            self.flight.depart(id.key(), InFlight { call, since_us: now.steady_us, asks, cancelled: false });
+            self.flight.depart(id.key(), InFlight::new(None, asks, now));
         }
     }
 
@@ -199,7 +213,7 @@ impl Session {
         self.tell_blindness(now, out);
     }
 
-    fn is_enforced(&self, record: &CallRecord) -> bool {
+    pub(super) fn is_enforced(&self, record: &CallRecord) -> bool {
         self.stance.base == Mode::Enforce || record.matched.iter().any(|found| found.mode == Mode::Enforce)
     }
 
@@ -254,6 +268,12 @@ pub(super) fn asks(message: &Message<'_>) -> Asks {
             let cursor = message.params.and_then(|params| params.member("cursor"));
             let more = cursor.is_some_and(|cursor| cursor.kind() != JsonKind::Null);
             Asks::Tools(if more { Page::Next } else { Page::First })
+        }
+        Some(mcp::TASKS_GET | mcp::TASKS_CANCEL) => {
+            task_id(message.params).map_or(Asks::Nothing, |id| Asks::TaskState(id.into()))
+        }
+        Some(mcp::TASKS_RESULT) => {
+            task_id(message.params).map_or(Asks::Nothing, |id| Asks::TaskResult(id.into()))
         }
         Some(_) | None => Asks::Nothing,
     }

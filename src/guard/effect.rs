@@ -1,7 +1,7 @@
 //! What a session wants done: effects in the order in which the driver performs them.
 //!
 //! Invariant: while [`Outbox::commit_first`] holds, nothing in the outbox leaves before its records are
-//! committed. A governed frame is in `to_server` only together with its entry in `passing`.
+//! committed. A governed frame is in `to_server` or `to_client` only together with its entry in `passing`.
 
 use std::ops::Range;
 
@@ -27,7 +27,9 @@ pub struct Outbox {
     pub begun: bool,
     /// Whole lines for the client.
     pub to_client: Vec<u8>,
-    /// Governed frames within `to_server`: those that `fail_mode` can still hold back.
+    /// The same of `to_client`.
+    pub begun_to_client: bool,
+    /// Governed frames within `to_server` and `to_client`: those that `fail_mode` can still hold back.
     pub passing: Vec<Passing>,
     /// Lines for people, on stderr.
     pub say: Vec<String>,
@@ -40,12 +42,25 @@ pub struct Outbox {
 pub struct Passing {
     /// Its call's number, where it is one.
     pub call: Option<u64>,
-    /// Where it stands in [`Outbox::to_server`].
+    /// Which way it goes.
+    pub way: Way,
+    /// Where it stands in [`Outbox::to_server`], or in [`Outbox::to_client`].
     pub bytes: Range<usize>,
     /// Its request's id as it was spelled.
     pub id: Option<String>,
     /// Whether the call's own mode is enforce, so that `fail_mode` governs it.
     pub enforced: bool,
+}
+
+/// Which way a governed frame goes, and whom its refusal would reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A request of the client, to the server.
+    ToServer,
+    /// A request of the server, to the client.
+    ToClient,
+    /// What an answer to the client asks of it.
+    InAnswer,
 }
 
 impl Outbox {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::catalog::Catalog;
 use super::past::{Elsewhere, Hindsight, Memory};
-use super::refusal::{BlockResponse, Cause, Refusal, Shape};
+use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
 use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Traces, Verdict, World};
 use crate::record::{CallRecord, MatchRecord, Now, Outcome};
@@ -22,6 +22,8 @@ const NO_POLICY: &str = "no policy could be loaded";
 const NO_ID: &str = "a call without an id is never forwarded";
 /// The other such reason.
 const WITH_ITS_BATCH: &str = "another call of its batch is refused";
+/// What the refusal of such a call says.
+pub(super) const ANOTHER: &str = "another call of this batch is refused";
 
 /// What all exchanges of one moment share.
 pub(super) struct Moment<'a> {
@@ -69,6 +71,8 @@ pub(super) struct Origin<'a> {
     pub line: &'a [u8],
     /// The request's id as it was spelled, where an answer may carry it.
     pub id: Option<Cow<'a, str>>,
+    /// What it is a part of.
+    pub about: About,
     /// Whether it speaks 2026-07-28.
     pub modern: bool,
     /// The number of the call in its session.
@@ -100,9 +104,9 @@ pub(super) struct Settled {
 
 /// What is to leave.
 pub(super) enum Emit<'a> {
-    /// To the server, as it came.
+    /// To the other end, as it came.
     Forward(&'a [u8]),
-    /// To the client.
+    /// To the end that asked.
     Refuse(Vec<u8>),
     /// Nothing: there is no id to answer.
     Withhold,
@@ -178,11 +182,22 @@ impl<'a> Exchange<'a, Judged> {
             (Subject::Malformed(malformed), _) => Some(Cause::Malformed(malformed.fault)),
             (Subject::Call(_), Some(Effect::Deny)) => Some(Cause::Denied),
             (Subject::Call(_), Some(Effect::RequireApproval)) => Some(Cause::ApprovalUnavailable),
-            // A governed request without an id cannot be answered, and some servers run it all the same.
-            (Subject::Call(_), Some(Effect::Allow | Effect::Warn)) => {
-                self.origin.id.is_none().then_some(Cause::Denied)
+            (Subject::Call(call), Some(Effect::Allow | Effect::Warn)) => {
+                self.cannot_be_answered(call, moment).then_some(Cause::Denied)
             }
         }
+    }
+}
+
+impl Exchange<'_, Judged> {
+    /// A governed request without an id cannot be answered, and some servers run it all the same.
+    fn cannot_be_answered(&self, call: &Call<'_>, moment: &Moment<'_>) -> bool {
+        self.origin.id.is_none()
+            && match self.origin.about {
+                About::Call => true,
+                About::Asked => moment.stance.governs(moment.policy, &call.method),
+                About::Within => false,
+            }
     }
 }
 
@@ -191,7 +206,10 @@ impl<'a> Exchange<'a, Settled> {
     pub fn into_parts(self, moment: &Moment<'_>) -> (CallRecord, Emit<'a>) {
         let emit = match (self.stage.refused, &self.origin.id) {
             (None, _) => Emit::Forward(self.origin.line),
-            (Some(Cause::Malformed(_)), _) | (Some(_), Some(_)) => Emit::Refuse(self.refusal(moment)),
+            (Some(_), Some(_)) => Emit::Refuse(self.refusal(moment)),
+            (Some(Cause::Malformed(_)), None) if self.origin.about == About::Call => {
+                Emit::Refuse(self.refusal(moment))
+            }
             (Some(_), None) => Emit::Withhold,
         };
         (self.record(moment), emit)
@@ -201,7 +219,7 @@ impl<'a> Exchange<'a, Settled> {
         let Some(cause) = self.stage.refused else { return Vec::new() };
         let by = self.stage.judged.verdict.as_ref().map_or(By::Default, |verdict| verdict.acting.by);
         let reason = match cause {
-            Cause::Batch => "another call of this batch is refused".to_owned(),
+            Cause::Batch => ANOTHER.to_owned(),
             Cause::FailClosed | Cause::GuardError => NO_POLICY.to_owned(),
             Cause::Denied | Cause::ApprovalUnavailable | Cause::Malformed(_) | Cause::ServerExited => {
                 self.reason(moment, by, Mode::Enforce)
@@ -209,6 +227,7 @@ impl<'a> Exchange<'a, Settled> {
         };
         let rule_id = moment.policy.rule_id(by);
         Refusal {
+            about: self.origin.about,
             cause,
             reason: &reason,
             explanation: moment.policy.explanation(by),
@@ -223,13 +242,9 @@ impl<'a> Exchange<'a, Settled> {
     fn shape(&self, block_response: BlockResponse) -> Shape {
         match (&self.subject, block_response) {
             (Subject::Call(call), BlockResponse::ToolResult)
-                if call.method == crate::wire::mcp::TOOLS_CALL =>
+                if call.method == crate::wire::mcp::TOOLS_CALL && self.origin.about == About::Call =>
             {
-                if self.origin.modern {
-                    Shape::ModernToolResult
-                } else {
-                    Shape::ToolResult
-                }
+                if self.origin.modern { Shape::ModernToolResult } else { Shape::ToolResult }
             }
             (Subject::Call(_) | Subject::Malformed(_), BlockResponse::Error | BlockResponse::ToolResult) => {
                 Shape::Error
@@ -240,7 +255,7 @@ impl<'a> Exchange<'a, Settled> {
     fn reason(&self, moment: &Moment<'_>, by: By, mode: Mode) -> String {
         match &self.subject {
             Subject::Malformed(malformed) => malformed_reason(malformed.fault, mode),
-            Subject::Call(call) => moment.policy.reason(by, mode, &shown(&call.name)),
+            Subject::Call(call) => moment.policy.reason(by, mode, &shown(call.title())),
         }
     }
 

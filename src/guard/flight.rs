@@ -1,4 +1,4 @@
-//! Requests that the server has and has not answered.
+//! Requests that the server has and has not answered, and the same of the client.
 //!
 //! It matches answers to requests and refuses to guess: an id is in flight once or not at all.
 
@@ -16,6 +16,8 @@ pub const MOST_IN_FLIGHT: usize = 65_536;
 pub struct InFlight {
     /// Its number, where it is a recorded call.
     pub call: Option<u64>,
+    /// The tool, where it calls one.
+    pub tool: Option<Box<str>>,
     /// When its bytes were read, steady microseconds.
     pub since_us: u64,
     /// What its answer can tell about the session.
@@ -25,6 +27,11 @@ pub struct InFlight {
 }
 
 impl InFlight {
+    /// A request that leaves now.
+    pub fn new(call: Option<u64>, asks: Asks, now: Now) -> Self {
+        Self { call, tool: None, since_us: now.steady_us, asks, cancelled: false }
+    }
+
     /// How it ended, for the store; nothing where it is no recorded call or its end was recorded before.
     pub fn completion(&self, status: Status, now: Now, length: usize) -> Option<Record> {
         let number = self.call.filter(|_| !self.cancelled)?;
@@ -46,11 +53,15 @@ pub enum Asks {
     Tools(Page),
     /// A call that sets these labels surely, once it has succeeded.
     Success(Vec<Arc<str>>),
+    /// `tasks/get` or `tasks/cancel`: the state of this task.
+    TaskState(Box<str>),
+    /// `tasks/result`: what the call that made this task would have been answered.
+    TaskResult(Box<str>),
     /// Nothing.
     Nothing,
 }
 
-/// All requests in flight at the server.
+/// All requests in flight at one end.
 #[derive(Debug, Default)]
 pub struct Flight {
     /// With each request its place in the order of departure: those of one chunk share their time.
@@ -69,7 +80,12 @@ impl Flight {
         self.by_id.len() >= MOST_IN_FLIGHT
     }
 
-    /// A request leaves for the server. When full, it is not tracked.
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// A request leaves. When full, it is not tracked.
     pub fn depart(&mut self, id: IdKey, request: InFlight) {
         if !self.is_full() {
             self.departed += 1;
@@ -105,7 +121,7 @@ mod tests {
     use crate::wire::IdKey;
 
     fn request(call: u64) -> InFlight {
-        InFlight { call: Some(call), since_us: call, asks: Asks::Nothing, cancelled: false }
+        InFlight { call: Some(call), tool: None, since_us: call, asks: Asks::Nothing, cancelled: false }
     }
 
     #[test]

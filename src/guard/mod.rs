@@ -4,6 +4,7 @@
 //! one governed frame, and `refusal.rs` for the frame that says no.
 
 mod answer;
+mod asked;
 mod batch;
 mod catalog;
 mod client;
@@ -15,13 +16,17 @@ mod refusal;
 mod remember;
 mod server;
 mod session;
+mod tasks;
+mod together;
+mod unrecorded;
+mod within;
 
 #[cfg(test)]
 mod tests;
 
 pub use answer::Answer;
-pub use effect::{Outbox, Passing};
+pub use effect::{Outbox, Passing, Way};
 pub use flight::MOST_IN_FLIGHT;
 pub use past::{Alone, Elsewhere, Written};
-pub use refusal::{BlockResponse, Cause, REFUSED, Refusal, Shape};
+pub use refusal::{About, BlockResponse, Cause, REFUSED, Refusal, Shape};
 pub use session::{Opening, Session, Side, Terms, Through};

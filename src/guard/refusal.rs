@@ -63,9 +63,36 @@ impl Cause {
     }
 }
 
+/// What is refused, and so whom the refusal reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A request of the client: it learns it.
+    Call,
+    /// A request of the server: it learns it.
+    Asked,
+    /// What an answer of the server asks: the client learns it instead of the answer.
+    Within,
+}
+
+impl About {
+    /// What came of it, in a sentence.
+    fn closing(self) -> &'static str {
+        match self {
+            Self::Call => "The tool was not run; not a timeout, do not retry.",
+            Self::Asked => "The client was not asked; not a timeout, do not retry.",
+            Self::Within => {
+                "The server asks for this before it goes on, and its answer was kept back; what it did until then is \
+                 not known. Do not retry."
+            }
+        }
+    }
+}
+
 /// Everything that a refusal tells.
 #[derive(Debug, Clone)]
 pub struct Refusal<'a> {
+    /// What is refused.
+    pub about: About,
     /// Why.
     pub cause: Cause,
     /// The reason string.
@@ -143,7 +170,7 @@ impl Refusal<'_> {
                 return format!("{reason}. Whether the tool was run is not known.{reference}");
             }
         };
-        format!("{opening} The tool was not run; not a timeout, do not retry.{reference}")
+        format!("{opening} {}{reference}", self.about.closing())
     }
 
     /// The frame, newline included. `id` is the request's id as it was spelled.
@@ -160,7 +187,7 @@ impl Refusal<'_> {
     fn data(&self) -> Data<'_> {
         Data {
             r#type: self.cause.word(),
-            executed: (self.cause != Cause::ServerExited).then_some(false),
+            executed: (self.cause != Cause::ServerExited && self.about != About::Within).then_some(false),
             retryable: false,
             decision: self.cause.decision(),
             reason: self.reason,

@@ -1,8 +1,10 @@
 //! What the server sends: tolerated, completed, and kept from answering what it was not asked.
 
+use super::asked::Admission;
 use super::effect::{Outbox, SPOILED};
 use super::flight::Asks;
 use super::session::{Session, notice};
+use super::tasks::Done;
 use crate::record::{Listing, NoticeKind, Now, Record, Status};
 use crate::wire::{Glance, GlanceKind, Json, Line, Lines, glance, glance_batch};
 
@@ -22,66 +24,80 @@ impl Session {
         if !self.server.is_ahead() {
             self.between_lines(&mut out);
         }
+        if !out.to_server.is_empty() {
+            self.between_client_lines(&mut out);
+        }
         out
     }
 
     fn server_line(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) {
-        let admitted = self.admits(line, now, out);
+        let passing = out.passing.len();
+        let admission = self.admits(line, now, out);
         if !self.is_gated() {
             return;
         }
-        if admitted {
+        if admission == Admission::Pass {
+            let start = out.to_client.len();
+            out.begun_to_client |= line.ahead > 0;
             out.to_client.extend_from_slice(line.bytes.get(line.ahead..).unwrap_or_default());
-        } else if line.ahead > 0 {
+            for frame in out.passing.iter_mut().skip(passing) {
+                frame.bytes = start..out.to_client.len();
+            }
+            return;
+        }
+        if line.ahead > 0 {
             // The host has its beginning: without an end it would swallow the next line.
             out.to_client.extend_from_slice(SPOILED);
         }
+        if let Admission::Instead(lines) = admission {
+            out.to_client.extend(lines);
+        }
     }
 
-    /// Notes what the line tells; whether it may pass where frames can be held back.
-    fn admits(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
+    /// Notes what the line tells, and judges what it asks; whether it may pass where frames can be held back.
+    fn admits(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> Admission {
         if line.too_long {
             return self.drop_reply("a line over the size limit", now, out);
         }
         let seen = glance(line.content());
-        let length = line.bytes.len();
         if let Some(status) = status(seen.kind) {
-            return self.answer(&seen, status, length, now, out);
+            return self.answer(line, &seen, status, now, out);
         }
         match seen.kind {
-            GlanceKind::NotJson => line.ahead > 0 || self.divert(line, now, out),
+            GlanceKind::NotJson if line.ahead > 0 => Admission::Pass,
+            GlanceKind::NotJson => self.divert(line, now, out),
             GlanceKind::Ambiguous => self.drop_reply("an answer that can be read in two ways", now, out),
             GlanceKind::Batch => self.answers(line, now, out),
-            GlanceKind::Blank
-            | GlanceKind::Request
-            | GlanceKind::Notification
-            | GlanceKind::Other
-            | GlanceKind::Result { .. }
-            | GlanceKind::Error => true,
+            GlanceKind::Request | GlanceKind::Notification => self.asks(line, &seen, now, out),
+            GlanceKind::Blank | GlanceKind::Other | GlanceKind::Result { .. } | GlanceKind::Error => {
+                Admission::Pass
+            }
         }
     }
 
     fn answer(
         &mut self,
+        line: Line<'_>,
         seen: &Glance<'_>,
         status: Status,
-        length: usize,
         now: Now,
         out: &mut Outbox,
-    ) -> bool {
+    ) -> Admission {
         // JSON-RPC 2.0, section 5: an error that belongs to no readable request has no usable id.
-        let Some(id) = seen.id else { return true };
+        let Some(id) = seen.id else { return Admission::Pass };
         let Some(request) = self.flight.land(&id.key()) else {
             return self.drop_reply("an answer to an id that is not in flight", now, out);
         };
         self.told(&request.asks, seen.result, now, out);
-        out.records.extend(request.completion(status, now, length));
-        self.succeeded(request, status, seen.result, now, out);
-        true
+        self.ended(request, seen, Done { status, length: line.bytes.len() }, now, out);
+        if seen.holds.requests || seen.error.is_some() {
+            return self.within(line, seen, now, out);
+        }
+        Admission::Pass
     }
 
     /// A batch (2025-03-26): all of its answers are expected, or none passes.
-    fn answers(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
+    fn answers(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> Admission {
         let foreign = glance_batch(line.content()).any(|seen| {
             let unasked =
                 status(seen.kind).is_some() && seen.id.is_some_and(|id| !self.flight.contains(&id.key()));
@@ -97,11 +113,10 @@ impl Session {
                 if matches!(request.asks, Asks::Tools(_)) {
                     self.told(&request.asks, seen.result, now, out);
                 }
-                out.records.extend(request.completion(status, now, line.bytes.len()));
-                self.succeeded(request, status, seen.result, now, out);
+                self.ended(request, &seen, Done { status, length: line.bytes.len() }, now, out);
             }
         }
-        true
+        self.asks_together(line, now, out)
     }
 
     /// Learns what an answer tells beyond itself.
@@ -113,7 +128,8 @@ impl Session {
                     out.records.push(Record::Tools(Listing { unix_ms: now.unix_ms, page: *page, tools }));
                 }
             }
-            (Asks::Tools(_), None) | (Asks::Success(_) | Asks::Nothing, _) => {}
+            (Asks::Tools(_), None)
+            | (Asks::Success(_) | Asks::TaskState(_) | Asks::TaskResult(_) | Asks::Nothing, _) => {}
         }
     }
 
@@ -130,16 +146,16 @@ impl Session {
     }
 
     /// Records an answer that nobody asked for. Only where frames can be held back does it stay out.
-    fn drop_reply(&self, what: &str, now: Now, out: &mut Outbox) -> bool {
+    fn drop_reply(&self, what: &str, now: Now, out: &mut Outbox) -> Admission {
         if self.is_gated() {
             out.say.push(format!("dropped {what} from the server"));
             out.records.push(notice(now, NoticeKind::ReplyDropped, format!("dropped {what}")));
         }
-        false
+        Admission::Drop
     }
 
     /// A line that is no JSON would break the host's parser: people get it, the host does not.
-    fn divert(&self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
+    fn divert(&self, line: Line<'_>, now: Now, out: &mut Outbox) -> Admission {
         if self.is_gated() {
             let text = String::from_utf8_lossy(line.content().get(..NOISE_SHOWN).unwrap_or(line.content()))
                 .into_owned();
@@ -147,7 +163,7 @@ impl Session {
             let text = format!("a line of {} bytes that is no JSON went to stderr", line.bytes.len());
             out.records.push(notice(now, NoticeKind::NoiseDiverted, text));
         }
-        false
+        Admission::Drop
     }
 }
 

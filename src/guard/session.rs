@@ -4,18 +4,19 @@
 //! a tee: [`Session::through`] lets every chunk out before it is looked at, and what follows only observes.
 //! As soon as something can enforce, whole lines pass one by one or not at all.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use super::asked::Strangers;
 use super::catalog::Catalog;
-use super::effect::{GAP, Outbox, Passing, SPOILED};
+use super::effect::{GAP, Outbox, SPOILED};
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
 use super::past::{Elsewhere, Memory};
-use super::refusal::{BlockResponse, Cause, Refusal, Shape};
+use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
+use super::tasks::Tasks;
 use crate::policy::{By, Facts, FailMode, Mode, Policy, ResolvePath, Stance};
-use crate::record::{Notice, NoticeKind, Now, Outcome, Record, SessionInfo, Status};
-use crate::wire::{Id, IdKey, Lines};
+use crate::record::{Notice, NoticeKind, Now, Record, SessionInfo, Status};
+use crate::wire::{IdKey, Lines};
 
 /// Which end bytes come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +80,16 @@ pub struct Session {
     pub(super) client: Lines,
     pub(super) server: Lines,
     pub(super) flight: Flight,
+    /// Requests of the server that the client has not answered.
+    pub(super) asked: Flight,
+    pub(super) tasks: Tasks,
     pub(super) catalog: Catalog,
+    pub(super) strangers: Strangers,
     pub(super) number: u64,
     /// Frames of our own that wait for the end of a line whose beginning the client has.
     held: Vec<u8>,
+    /// The same for the server.
+    held_for_server: Vec<u8>,
 }
 
 impl Session {
@@ -106,9 +113,13 @@ impl Session {
             elsewhere,
             steady_us,
             flight: Flight::default(),
+            asked: Flight::default(),
+            tasks: Tasks::default(),
             catalog: Catalog::default(),
+            strangers: Strangers::default(),
             number: 0,
             held: Vec::new(),
+            held_for_server: Vec::new(),
         }
     }
 
@@ -162,46 +173,6 @@ impl Session {
         }
     }
 
-    /// The records of `outbox` could not be committed because of `why`: what leaves now, and what is kept for a
-    /// later attempt. Verdicts that stop stand; passing ones fall under `fail_mode` where enforce holds for them.
-    pub fn unrecorded(&mut self, mut outbox: Outbox, why: &str) -> Outbox {
-        let passing = std::mem::take(&mut outbox.passing);
-        let failing = failure(self.stance.fail_mode);
-        // The members of a batch share their bytes, and so their fate.
-        let held: Vec<Range<usize>> = match failing {
-            Some(_) => {
-                passing.iter().filter(|frame| frame.enforced).map(|frame| frame.bytes.clone()).collect()
-            }
-            None => Vec::new(),
-        };
-        let mut kept = Vec::with_capacity(outbox.to_server.len());
-        let mut at = 0;
-        for frame in passing {
-            let cause = failing.filter(|_| held.contains(&frame.bytes));
-            let outcome = if cause.is_some() { Outcome::FailClosed } else { Outcome::FailOpen };
-            if frame.enforced || cause.is_some() {
-                revise(&mut outbox.records, frame.call, outcome);
-            }
-            let Some(cause) = cause else { continue };
-            self.retract(&mut outbox.records, frame.call);
-            kept.extend_from_slice(outbox.to_server.get(at..frame.bytes.start).unwrap_or_default());
-            if std::mem::take(&mut outbox.begun) && frame.bytes.start == 0 {
-                kept.extend_from_slice(SPOILED);
-            }
-            at = at.max(frame.bytes.end);
-            outbox.to_client.extend(self.recall(&frame, cause));
-        }
-        self.between_lines(&mut outbox);
-        kept.extend_from_slice(outbox.to_server.get(at..).unwrap_or_default());
-        outbox.to_server = kept;
-        outbox.commit_first = false;
-        outbox.say.push(format!(
-            "the audit store cannot be written ({why}); fail_mode is {}",
-            self.stance.fail_mode
-        ));
-        outbox
-    }
-
     /// The server has ended, `status` in words: pending requests are answered where frames may be added.
     pub fn server_gone(&mut self, status: &str, now: Now) -> Outbox {
         let mut out = Outbox::default();
@@ -215,6 +186,7 @@ impl Session {
             out.records.extend(request.completion(Status::NoReply, now, 0));
             if gated && !request.cancelled {
                 let refusal = Refusal {
+                    about: About::Call,
                     cause: Cause::ServerExited,
                     reason: &format!("the server ended before it answered ({status})"),
                     explanation: None,
@@ -225,6 +197,10 @@ impl Session {
                 };
                 out.to_client.extend(refusal.frame(Some(&spelled(&id)), Shape::Error));
             }
+        }
+        let asked = self.asked.drain().into_iter().map(|(_, request)| request);
+        for request in asked.chain(self.tasks.drain()) {
+            out.records.extend(request.completion(Status::NoReply, now, 0));
         }
         if self.number > 0 {
             out.records.push(notice(now, NoticeKind::SessionEnded, format!("the server ended ({status})")));
@@ -241,7 +217,16 @@ impl Session {
         }
     }
 
-    fn tool_call_id(&self, number: u64) -> String {
+    /// The same for a client's line.
+    pub(super) fn between_client_lines(&mut self, out: &mut Outbox) {
+        if self.client.is_ahead() {
+            self.held_for_server.append(&mut out.to_server);
+        } else if !self.held_for_server.is_empty() {
+            out.to_server.append(&mut self.held_for_server);
+        }
+    }
+
+    pub(super) fn tool_call_id(&self, number: u64) -> String {
         call_id(&self.info.session, number)
     }
 
@@ -263,24 +248,6 @@ impl Session {
             steady_us: self.steady_us,
         }
     }
-
-    /// Takes back a call that was to leave. The cause of the trouble names files: it is for people, not for the agent.
-    fn recall(&mut self, frame: &Passing, cause: Cause) -> Vec<u8> {
-        let Some(id) = &frame.id else { return Vec::new() };
-        if let Some(key) = Id::from_text(id).map(Id::key) {
-            self.flight.land(&key);
-        }
-        Refusal {
-            cause,
-            reason: "the call could not be recorded",
-            explanation: None,
-            rule_id: None,
-            policy_id: Some(&self.terms.policy.revision),
-            tool_call_id: frame.call.map(|number| self.tool_call_id(number)).as_deref(),
-            mode: Mode::Enforce,
-        }
-        .frame(Some(id), Shape::Error)
-    }
 }
 
 /// The same for every call that no rule speaks about.
@@ -291,16 +258,6 @@ fn default_reason(policy: &Policy, stance: &Stance) -> Arc<str> {
 /// A notice as a record.
 pub(super) fn notice(now: Now, kind: NoticeKind, text: String) -> Record {
     Record::Notice(Notice { unix_ms: now.unix_ms, kind, text })
-}
-
-fn revise(records: &mut [Record], call: Option<u64>, outcome: Outcome) {
-    for record in records {
-        if let Record::Call(row) = record
-            && Some(row.number) == call
-        {
-            row.outcome = outcome;
-        }
-    }
 }
 
 fn spelled(id: &IdKey) -> String {

@@ -12,7 +12,7 @@ use super::matcher::{Scene, label_matches, rule_matches};
 use super::readings::Readings;
 use super::self_protection::reaches_protected;
 use super::{Acting, Budget, By, Effect, Match, Mode, Policy, Rule, Setting, Stance, Traces, Verdict, World};
-use crate::call::Call;
+use crate::call::{Asker, Call};
 
 /// Methods that `default` covers whatever it says.
 const COVERED: [&str; 3] = ["tools/call", "resources/read", "prompts/get"];
@@ -47,7 +47,7 @@ impl Policy {
         let world = world.with_links(&links);
         let scene = Scene { call, name: &name, world, policy: self, readings: Readings::default() };
         let mut found = Found::new(self.default_for(call), stance.base);
-        if self.self_protection && call.method == COVERED[0] && reaches_protected(&scene) {
+        if self.self_protection && call.is_about_a_tool() && reaches_protected(&scene) {
             found.push(By::SelfProtection, Effect::Deny, stance.base);
         }
         for index in &*asked(&scene) {
@@ -87,9 +87,10 @@ impl Policy {
         found.verdict(self)
     }
 
-    /// What the default says of a call, where it has a say.
+    /// What the default says of a call, where it has a say: it has none in what a server asks.
     pub(super) fn default_for(&self, call: &Call<'_>) -> Option<Effect> {
-        (COVERED.contains(&call.method.as_ref()) || self.default == Effect::Deny).then_some(self.default)
+        let covered = COVERED.contains(&call.method.as_ref()) || self.default == Effect::Deny;
+        (covered && call.asker == Asker::Client).then_some(self.default)
     }
 
     /// Marks what the matching allow rules lift. An allow rule is never lifted, nor is what is built in.

@@ -61,7 +61,7 @@ fn try_one(policy: &Policy, example: &Example, base: World<'_>) -> Option<Verdic
         Some(text) => Some(Json::from_text(text)?),
         None => None,
     };
-    let call = Call { method: example.method.as_str().into(), name: example.tool.as_str().into(), arguments };
+    let call = Call::new(&*example.method, &*example.tool, arguments);
     let said = said_of_tools(policy, &example.facts);
     let policy = said.as_ref().unwrap_or(policy);
     let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));

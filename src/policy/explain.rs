@@ -14,12 +14,12 @@ mod values;
 
 use super::evaluate::nfc;
 use super::facts::Remembered;
-use super::matcher::Scene;
+use super::matcher::{Polarity, Scene};
 use super::readings::Readings;
 use super::self_protection::reaches_protected;
 use super::{By, Effect, Mode, Policy, Rule, Stance, Verdict, Wording, World};
 use crate::call::Call;
-use crate::wire::{Json, mcp};
+use crate::wire::Json;
 
 pub use before::{Before, Mark, Set};
 pub use change::Change;
@@ -222,8 +222,7 @@ impl Policy {
 
     /// The built-in rule, where it has a say.
     fn guard(&self, scene: &Scene<'_>, inquiry: &Inquiry<'_>) -> Option<Trace> {
-        let asked =
-            self.self_protection && inquiry.call.method == mcp::TOOLS_CALL && !self.protected.is_empty();
+        let asked = self.self_protection && inquiry.call.is_about_a_tool() && !self.protected.is_empty();
         asked.then(|| {
             let matches = match reaches_protected(scene) {
                 true => Holds::Yes,
@@ -377,7 +376,7 @@ fn trace_of(index: usize, rule: &Rule, scene: &Scene<'_>, inquiry: &Inquiry<'_>)
 fn reach(rule: &Rule, mode: Mode, scene: &Scene<'_>, stance: &Stance) -> Reach {
     if !rule.methods.contains(&scene.call.method) {
         Reach::Methods
-    } else if !rule.tools.contains(scene.name) {
+    } else if !rule.tools.covers(Polarity::of(rule.effect), scene) {
         Reach::Tools
     } else if !rule.servers.contains(stance.server()) {
         Reach::Servers

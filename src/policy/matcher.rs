@@ -11,7 +11,6 @@ use super::{
     Condition, Effect, Fact, Grade, Label, Names, Pointer, Policy, Predicate, Rule, Subject, Table, World,
 };
 use crate::call::Call;
-use crate::wire::mcp;
 
 /// All that a rule can look at.
 pub(super) struct Scene<'a> {
@@ -85,7 +84,7 @@ impl Keys<'_> {
             table.iter().all(|condition| condition_holds(condition, polarity, scene))
         };
         self.methods.contains(&scene.call.method)
-            && self.tools.contains(scene.name)
+            && self.tools.covers(polarity, scene)
             && self.when.is_none_or(|table| holds(table, polarity))
             && (self.any.is_empty() || self.any.iter().any(|table| holds(table, polarity)))
             && !self.unless.is_some_and(|table| holds(table, polarity.reversed()))
@@ -100,7 +99,9 @@ impl Keys<'_> {
             Subject::Arguments(pointers) => pointers.as_slice(),
             Subject::Fact(_) | Subject::Time(_) => &[],
         });
+        let searching = pointers.clone().filter(|pointer| pointer.searches_all());
         covers(pointers, scene.call.arguments)
+            && scene.call.carried().all(|json| covers(searching.clone(), Some(json)))
     }
 }
 
@@ -111,6 +112,16 @@ pub(super) fn any_is_set(labels: &[usize], polarity: Polarity, scene: &Scene<'_>
 }
 
 impl Names {
+    /// Whether a call's name is in the list. A call about some tool may be about any.
+    pub(super) fn covers(&self, polarity: Polarity, scene: &Scene<'_>) -> bool {
+        if !scene.call.is_about_some_tool() {
+            return self.contains(scene.name);
+        }
+        // No tool is called so: whatever lets this name pass lets all pass that are not taken out.
+        polarity == Polarity::Restrictive
+            || self.except.is_empty() && self.contains("\u{0}any tool at all\u{0}")
+    }
+
     /// Whether a name, in NFC, is in the list.
     pub fn contains(&self, name: &str) -> bool {
         let given =
@@ -146,18 +157,22 @@ fn tally(
     let judge = Judge { polarity, scene };
     let mut tally = Tally::default();
     for pointer in pointers {
-        select(
-            pointer,
-            scene.call.arguments,
-            readers,
-            scene.policy.max_judged,
-            &mut |selected| match selected {
-                Selected::Value(json) => tally.count(judge.all(tests, &Value::Json(json))),
-                Selected::Leaf(json) => tally.count(judge.all(tests, &Value::Found(json))),
-                Selected::Name(name) => tally.count(judge.all(tests, &Value::Name(&name))),
-                Selected::Opaque => tally.count_opaque(),
-            },
-        );
+        // What a retry carries has names that the server chose: no pointer can be meant for one of them.
+        let carried = scene.call.carried().filter(|_| pointer.searches_all());
+        for brought in scene.call.arguments.into_iter().chain(carried) {
+            select(
+                pointer,
+                Some(brought),
+                readers,
+                scene.policy.max_judged,
+                &mut |selected| match selected {
+                    Selected::Value(json) => tally.count(judge.all(tests, &Value::Json(json))),
+                    Selected::Leaf(json) => tally.count(judge.all(tests, &Value::Found(json))),
+                    Selected::Name(name) => tally.count(judge.all(tests, &Value::Name(&name))),
+                    Selected::Opaque => tally.count_opaque(),
+                },
+            );
+        }
     }
     tally
 }
@@ -167,12 +182,15 @@ fn tally(
 fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> bool {
     let judge = Judge { polarity, scene };
     let mut tally = Tally::default();
-    if fact.is_truth() && scene.call.method == mcp::TOOLS_CALL {
+    if fact.is_truth() && scene.call.is_about_a_tool() {
         tally.count(match scene.world.claims.and_then(|claims| claims.says(fact)) {
             Some(truth) => judge.all(tests, &Value::Truth(truth)),
             // A tool that the server did not list may be anything.
             None => Outcome::Opaque,
         });
+    }
+    if scene.call.is_about_some_tool() && scene.policy.tools.iter().any(|tool| tool.says(fact)) {
+        tally.count_opaque();
     }
     for value in fact_values(fact, scene) {
         tally.count(judge.all(tests, &Value::Word(value)));

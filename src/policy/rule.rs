@@ -217,6 +217,21 @@ pub struct Pointer {
     pub segments: Vec<Segment>,
 }
 
+impl Pointer {
+    /// Whether it begins with `**`: it then also searches what a call carries beside its arguments.
+    pub fn searches_all(&self) -> bool {
+        self.segments.first() == Some(&Segment::Any)
+    }
+}
+
+impl ToolMetadata {
+    /// Whether it says this of its tools.
+    pub fn says(&self, fact: Fact) -> bool {
+        let said = [(Fact::Risk, &self.risk), (Fact::Action, &self.action), (Fact::Resource, &self.resource)];
+        said.iter().any(|(said, value)| *said == fact && value.is_some())
+    }
+}
+
 /// One step of a pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Segment {

@@ -13,11 +13,13 @@ use crate::wire::{Json, JsonKind};
 /// How many strings in strings are opened.
 const MAX_NESTED: u8 = 4;
 
-/// Whether some string in the arguments, names included, leads to or names a protected path.
+/// Whether some string in the arguments or in what the call carries beside them, names included, leads to or names a protected path.
 pub(super) fn reaches_protected(scene: &Scene<'_>) -> bool {
-    let (Some(arguments), false) = (scene.call.arguments, scene.policy.protected.is_empty()) else {
-        return false;
-    };
+    let mut brought = scene.call.arguments.into_iter().chain(scene.call.carried());
+    !scene.policy.protected.is_empty() && brought.any(|json| reaches(scene, json))
+}
+
+fn reaches(scene: &Scene<'_>, arguments: Json<'_>) -> bool {
     let text = arguments.text();
     let named = scene.policy.protected.may_be_named(text);
     if !named && !text.contains('/') {

@@ -52,6 +52,15 @@ impl Stance {
         self.strictest == Mode::Enforce
     }
 
+    /// Whether a rule that restricts, or a label, is about requests with this method here. `policy` is the one that it
+    /// came from.
+    pub fn governs(&self, policy: &Policy, method: &str) -> bool {
+        let rules = self.live.iter().filter_map(|index| policy.rules.get(*index));
+        let labels = self.labels.iter().filter_map(|index| policy.labels.get(*index));
+        rules.filter(|rule| rule.effect > Effect::Allow).any(|rule| rule.methods.contains(method))
+            || labels.into_iter().any(|label| label.methods.contains(method))
+    }
+
     /// The server that it was made for.
     pub fn server(&self) -> &str {
         &self.server
@@ -69,7 +78,9 @@ impl Stance {
 
     /// Indices of the live rules that are worth asking about a call, in file order.
     pub(super) fn asked(&self, scene: &Scene<'_>) -> Cow<'_, [usize]> {
-        if self.live.len() <= FEW {
+        // What the index looks up is the tool's name, and values in the arguments.
+        let has_more = scene.call.is_about_some_tool() || scene.call.carried().next().is_some();
+        if self.live.len() <= FEW || has_more {
             return Cow::Borrowed(&self.live);
         }
         Cow::Owned(self.index(scene.policy).candidates(scene))

@@ -20,7 +20,7 @@ use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
 use crate::record::Record;
 use crate::store::Store;
-use crate::transport::child::Child;
+use crate::transport::peer::Peer;
 use crate::transport::stdio::{Inlet, Outlet};
 
 /// The streams between which the driver stands.
@@ -34,7 +34,7 @@ pub struct Ends {
     /// To the server.
     pub to_server: Outlet,
     /// The server.
-    pub child: Child,
+    pub peer: Peer,
 }
 
 /// What one run of the sidecar consists of.
@@ -66,7 +66,7 @@ pub(super) struct Gate {
 
 /// Runs until either end has gone and the other is done. The exit code: the server's, if it ended by itself.
 pub async fn drive(run: Run, ends: Ends) -> i32 {
-    let Ends { mut from_client, to_client, mut from_server, to_server, mut child } = ends;
+    let Ends { mut from_client, to_client, mut from_server, to_server, mut peer } = ends;
     let Signals { mut asked, mut hangups } = run.signals;
     let gate = Gate {
         evidence: Evidence {
@@ -87,7 +87,7 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
                 never = gate.to_server.drain() => never,
             }
         };
-        let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut child, &mut asked);
+        let life = shutdown::live(&gate, &mut from_client, &mut from_server, &mut peer, &mut asked);
         tokio::select! {
             life = life => life,
             never = gate.follow_reloads(run.watching.as_ref(), &mut hangups) => match never {},

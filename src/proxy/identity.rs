@@ -23,6 +23,10 @@ pub fn session_info(
 ) -> io::Result<SessionInfo> {
     let identity = &config.settings.identity;
     let user = user();
+    // Paths of a server elsewhere are none of ours.
+    let is_remote = matches!(config.settings.servers.get(server), Some(Server::Remote { .. }));
+    let repo = folder.as_deref().and_then(repository);
+    let root = folder.filter(|_| !is_remote);
     Ok(SessionInfo {
         session: session_id()?,
         unix_ms: now().unix_ms,
@@ -30,7 +34,7 @@ pub fn session_info(
         user: Some(user.name),
         uid: Some(user.uid),
         groups: identity.groups.clone(),
-        repo: folder.as_deref().and_then(repository),
+        repo,
         environment: identity.environment.clone(),
         client: None,
         client_version: None,
@@ -38,7 +42,7 @@ pub fn session_info(
         protocol: None,
         pid: std::process::id(),
         process: this_process(),
-        root: identity.root.clone().or_else(|| folder?.into_os_string().into_string().ok()),
+        root: identity.root.clone().or_else(|| root?.into_os_string().into_string().ok()),
     })
 }
 

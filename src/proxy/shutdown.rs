@@ -5,8 +5,6 @@
 //!
 //! Invariant: whichever end goes first, the server's group is gone when this returns.
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -15,7 +13,7 @@ use super::driver::Gate;
 use super::signals::Asked;
 use crate::clock::now;
 use crate::guard::Side;
-use crate::transport::child::Child;
+use crate::transport::peer::{Gone, Peer};
 use crate::transport::stdio::Inlet;
 
 /// Silence after which an end that was told to finish is taken to have finished.
@@ -35,8 +33,8 @@ enum End {
     Client,
     /// The server closed its stdout.
     Server,
-    /// The server exited.
-    Exited(Option<ExitStatus>),
+    /// The server has gone.
+    Gone(Option<Gone>),
 }
 
 /// How a run ended.
@@ -56,34 +54,34 @@ pub(super) async fn live(
     gate: &Gate,
     from_client: &mut Inlet,
     from_server: &mut Inlet,
-    child: &mut Child,
+    peer: &mut Peer,
     asked: &mut Asked,
 ) -> Life {
     let end = tokio::select! {
         gone = gate.pump(Side::Client, from_client) => End::from(gone),
         gone = gate.pump(Side::Server, from_server) => End::from(gone),
-        status = child.exited() => End::Exited(status),
+        gone = peer.gone() => End::Gone(gone),
         () = gate.to_client.broken() => End::Client,
         () = asked.comes() => End::Client,
     };
     let began_us = now().steady_us;
-    let (status, patience) = match end {
-        End::Client => farewell(gate, from_server, child, asked).await,
-        End::Server => (timeout(SILENCE, child.exited()).await.ok().flatten(), SILENCE),
-        End::Exited(status) => {
+    let (gone, patience) = match end {
+        End::Client => farewell(gate, from_server, peer, asked).await,
+        End::Server => (timeout(SILENCE, peer.gone()).await.ok().flatten(), SILENCE),
+        End::Gone(gone) => {
             last_words(gate, from_server).await;
-            (status, SILENCE)
+            (gone, SILENCE)
         }
     };
-    let told = child.end().await;
-    let words = status.or(told).map_or_else(|| "exit status unknown".to_owned(), |status| status.to_string());
+    let told = peer.end().await;
+    let words = gone.or(told).map_or_else(|| "exit status unknown".to_owned(), |gone| gone.to_string());
     let outbox = gate.evidence.session.borrow_mut().server_gone(&words, now());
     gate.perform(outbox).await;
     tokio::select! {
         () = gate.to_client.flushed() => {}
         _ = gate.silence(patience) => {}
     }
-    let code = status.map_or(0, |status| status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1));
+    let code = gone.map_or(0, Gone::code);
     let used = Duration::from_micros(now().steady_us.saturating_sub(began_us));
     Life { code, store_patience: WHOLE_END.saturating_sub(used).max(STORE_PATIENCE) }
 }
@@ -102,9 +100,9 @@ impl From<Side> for End {
 async fn farewell(
     gate: &Gate,
     from_server: &mut Inlet,
-    child: &mut Child,
+    peer: &mut Peer,
     asked: &mut Asked,
-) -> (Option<ExitStatus>, Duration) {
+) -> (Option<Gone>, Duration) {
     let outbox = gate.evidence.session.borrow_mut().client_gone(now());
     gate.perform(outbox).await;
     let close = async {
@@ -116,18 +114,18 @@ async fn farewell(
         tokio::join!(close, gate.pump(Side::Server, from_server));
         std::future::pending::<()>().await;
     };
-    let (status, patience) = tokio::select! {
-        status = child.exited() => (status, SILENCE),
+    let (gone, patience) = tokio::select! {
+        gone = peer.gone() => (gone, SILENCE),
         () = finish => (None, SILENCE),
         // The host has been silent for as long.
         _ = gate.silence(SILENCE) => (None, SILENCE_OF_THE_DEAD),
         () = sleep(LONGEST_FAREWELL) => (None, SILENCE),
         () = asked.comes() => (None, SILENCE_OF_THE_DEAD),
     };
-    if status.is_some() {
+    if gone.is_some() {
         last_words(gate, from_server).await;
     }
-    (status, patience)
+    (gone, patience)
 }
 
 /// Bytes that an exited server has left in its pipe.

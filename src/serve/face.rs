@@ -20,7 +20,7 @@ use super::tally::{Tally, Told};
 use super::upstream::Upstream;
 use crate::clock::now;
 use crate::guard::{Elsewhere, Opening, Session};
-use crate::policy::FailMode;
+use crate::policy::{FailMode, NoLinks, ResolvePath};
 use crate::proxy::{Evidence, LocalLinks, Reload, Watching, facts, folder, session_info};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource, Record, SessionInfo};
 use crate::settings::{Config, Environment, Server};
@@ -201,15 +201,18 @@ impl Face {
         self.has_room(key)?;
         let id = session_id().ok_or_else(|| Why::Internal.because("the system gives no random numbers"))?;
         let agent = key.agent.as_deref();
-        // What is behind a URL is not in our file system.
-        let folder = matches!(place, Server::Child { .. }).then(|| folder(&current.config, server)).flatten();
+        let folder = folder(&current.config, server);
         let info = session_info(&current.config, agent, server, folder);
         let info = info.map_err(|_| Why::Internal.because("the system gives no random numbers"))?;
         let upstream = Upstream::start(place, settings.max_frame).map_err(|why| {
             (self.foundation.say)(&format!("[servers.{server}]: {why}"));
             Why::Unreachable.because(format!("the server is not there: {why}. Nothing was run."))
         })?;
-        let evidence = self.evidence(&current, info);
+        let links: Box<dyn ResolvePath> = match place {
+            Server::Child { .. } => Box::new(LocalLinks),
+            Server::Remote { .. } => Box::new(NoLinks),
+        };
+        let evidence = self.evidence(&current, info, links);
         let (asks, asked) = mpsc::channel(MOST_ASKS);
         let (words, said) = mpsc::unbounded_channel();
         let (gone, went) = mpsc::unbounded_channel();
@@ -337,7 +340,7 @@ impl Face {
         Ok(())
     }
 
-    fn evidence(&self, current: &Current, info: SessionInfo) -> Evidence {
+    fn evidence(&self, current: &Current, info: SessionInfo, links: Box<dyn ResolvePath>) -> Evidence {
         let ground = &self.foundation.ground;
         let store = ground.store(&info);
         store.policy(current.source.clone(), Vec::new());
@@ -347,7 +350,7 @@ impl Face {
             facts: facts(&info),
             elsewhere: ground.elsewhere(&info),
             info,
-            links: Box::new(LocalLinks),
+            links,
             steady_us: crate::clock::steady_us,
         });
         Evidence { session: session.into(), store: store.into(), say: self.foundation.say }

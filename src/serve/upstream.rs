@@ -83,7 +83,7 @@ impl Upstream {
             }
             Server::Remote { url, transport, headers_env } => {
                 let endpoint = Endpoint::from_environment(url, *transport, headers_env);
-                let remote = endpoint.map_err(|error| error.to_string())?.connect();
+                let remote = endpoint.map_err(|error| error.to_string())?.reading(limit).connect();
                 Ok(Self::remote(remote))
             }
         }

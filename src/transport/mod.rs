@@ -3,6 +3,8 @@
 pub mod child;
 mod http;
 mod kernel;
+pub mod peer;
 pub mod remote;
 mod sse;
 pub mod stdio;
+mod trouble;

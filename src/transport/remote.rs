@@ -22,6 +22,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Messages that wait in each direction before the sender has to. Few, for one may be as long as a frame.
 const QUEUE: usize = 8;
+/// Longer messages than this are read only where the session's frames may be longer. Bytes; arbitrary, far above what
+/// models are shown.
+const LONGEST: usize = 256 << 20;
 
 /// Where a remote server is and how it is spoken to. Clones share their connections.
 #[derive(Clone)]
@@ -33,14 +36,15 @@ pub struct Endpoint {
     /// Sent with each request; marked as sensitive.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) client: reqwest::Client,
+    longest: usize,
 }
 
 /// Why a remote server cannot be spoken to as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    /// The address.
-    #[error("`{0}` is not an http or https address without credentials")]
-    Url(String),
+    /// The address. It is not repeated: what is wrong with it may be a secret in it.
+    #[error("the server's url {0}")]
+    Url(&'static str),
     /// A header's name.
     #[error("`{0}` {1}")]
     Header(String, &'static str),
@@ -90,16 +94,18 @@ impl Endpoint {
         transport: Transport,
         mut headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<Self, EndpointError> {
-        let plain = url.username().is_empty() && url.password().is_none() && url.has_host();
-        if !plain || !matches!(url.scheme(), "http" | "https") {
-            return Err(EndpointError::Url(without_secrets(&url)));
+        if !url.has_host() || !matches!(url.scheme(), "http" | "https") {
+            return Err(EndpointError::Url("is not an http or https address"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::Url("holds credentials: send a header from the environment instead"));
         }
         for (name, value) in &mut headers {
             sendable(name.as_str()).map_err(|why| EndpointError::Header(name.to_string(), why))?;
             value.set_sensitive(true);
         }
         let client = client(&url)?;
-        Ok(Self { url, transport, headers, client })
+        Ok(Self { url, transport, headers, client, longest: LONGEST })
     }
 
     /// An endpoint whose headers are in the environment: `headers_env` says for each header which variable holds it.
@@ -113,7 +119,7 @@ impl Endpoint {
     ) -> Result<Self, EndpointError> {
         let headers = headers_env.iter().map(|(header, variable)| from_environment(header, variable));
         let headers = headers.collect::<Result<_, _>>()?;
-        let parsed = Url::parse(url).map_err(|_| EndpointError::Url(url.to_owned()))?;
+        let parsed = Url::parse(url).map_err(|_| EndpointError::Url("is not an http or https address"))?;
         Self::new(parsed, transport, headers)
     }
 
@@ -126,6 +132,18 @@ impl Endpoint {
             Transport::Sse => tokio::spawn(sse::speak(self, inbox, said)),
         };
         Remote { to, from, ended }
+    }
+
+    /// Reads messages of at least this length, in bytes: the session's longest frame.
+    #[must_use]
+    pub fn reading(mut self, frame: usize) -> Self {
+        self.longest = self.longest.max(frame);
+        self
+    }
+
+    /// Longest message that is read, bytes.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
     }
 
     /// The headers of the user.
@@ -171,7 +189,6 @@ fn client(url: &Url) -> Result<reqwest::Client, EndpointError> {
         .connect_timeout(CONNECT_PATIENCE)
         .tcp_keepalive(KEEPALIVE)
         .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
         .referer(false);
     let builder = if is_loopback(url) { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| EndpointError::Client(chain(&error)))

@@ -36,6 +36,10 @@ pub struct Message<'a> {
     pub arguments: Option<Json<'a>>,
     /// `params._meta`.
     pub meta: Option<Json<'a>>,
+    /// `params.inputResponses` and `params.requestState`: what a request that is made again brings along.
+    pub carried: [Option<Json<'a>>; 2],
+    /// `result`
+    pub result: Option<Json<'a>>,
     /// Whether it is a result or an error.
     pub is_response: bool,
 }
@@ -156,6 +160,7 @@ struct Envelope<'a> {
     uri: Option<Json<'a>>,
     arguments: Option<Json<'a>>,
     meta: Option<Json<'a>>,
+    carried: [Option<Json<'a>>; 2],
 }
 
 impl<'a> Envelope<'a> {
@@ -195,6 +200,8 @@ impl<'a> Envelope<'a> {
                 "uri" => Some(&mut self.uri),
                 "arguments" => Some(&mut self.arguments),
                 "_meta" => Some(&mut self.meta),
+                "inputResponses" => self.carried.first_mut(),
+                "requestState" => self.carried.last_mut(),
                 stranger => {
                     if text::lookalike(stranger, PARAMS).is_some() {
                         scanner.flawed(Fault::LookalikeKey);
@@ -221,9 +228,9 @@ impl<'a> Envelope<'a> {
             judge_method(method)?;
             self.judge_params(method)?;
         }
-        let Self { params, name, uri, arguments, meta, .. } = self;
+        let Self { params, name, uri, arguments, meta, carried, result, .. } = self;
         let is_response = method.is_none();
-        Ok(Message { id, method, params, name, uri, arguments, meta, is_response })
+        Ok(Message { id, method, params, name, uri, arguments, meta, carried, result, is_response })
     }
 
     /// The method, if it is a request or a notification and nothing else.
@@ -261,7 +268,7 @@ fn judge_method(method: &str) -> Step<()> {
         Ok(())
     } else if text::has_invisible(method) {
         Err(Fault::MethodCharacters)
-    } else if text::lookalike(method, mcp::GOVERNED).is_some() {
+    } else if [mcp::GOVERNED, mcp::ASKED].iter().any(|known| text::lookalike(method, known).is_some()) {
         Err(Fault::LookalikeMethod)
     } else {
         Ok(())

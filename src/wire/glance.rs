@@ -18,6 +18,19 @@ pub struct Glance<'a> {
     pub method: Option<Cow<'a, str>>,
     /// The bytes of `result`.
     pub result: Option<&'a [u8]>,
+    /// The bytes of `error`.
+    pub error: Option<&'a [u8]>,
+    /// What the names of the result's members say of it.
+    pub holds: Holds,
+}
+
+/// What a result may hold beside an answer, told by names that any client could take for those of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holds {
+    /// `inputRequests`: it asks the client for something.
+    pub requests: bool,
+    /// `task` or `taskId`: it is about a task.
+    pub task: bool,
 }
 
 /// The kinds of lines that a server writes.
@@ -45,6 +58,11 @@ pub enum GlanceKind {
     /// A JSON object that is no JSON-RPC message.
     Other,
 }
+
+/// The name of what a result asks for (2026-07-28, multi round-trip requests).
+const REQUESTS: &str = "inputRequests";
+/// Names in a result that makes a task, or tells of one.
+const TASK: &[&str] = &["task", "taskId"];
 
 /// The keys that say what a message is.
 const TELLING: &[&str] = &["id", "method", "result", "error"];
@@ -81,7 +99,7 @@ pub fn glance_batch(line: &[u8]) -> impl Iterator<Item = Glance<'_>> {
 
 impl Glance<'_> {
     fn of(kind: GlanceKind) -> Self {
-        Self { id: None, kind, method: None, result: None }
+        Self { id: None, kind, method: None, result: None, error: None, holds: Holds::default() }
     }
 }
 
@@ -124,6 +142,7 @@ struct Seen<'a> {
     result: Option<&'a [u8]>,
     error: Option<&'a [u8]>,
     is_error: bool,
+    holds: Holds,
     ambiguous: bool,
 }
 
@@ -158,6 +177,7 @@ impl<'a> Seen<'a> {
     fn result_object(&mut self, line: &[u8], at: usize) -> Option<usize> {
         members(line, at, |key, at| {
             let end = skip::value(line, at)?;
+            self.holds.note(key);
             self.is_error |= line.get(at..end) == Some(b"true") && decoded(key) == "isError";
             Some(end)
         })
@@ -178,7 +198,20 @@ impl<'a> Seen<'a> {
             (None, None, None) => GlanceKind::Other,
             _ => GlanceKind::Ambiguous,
         };
-        Glance { id, kind, method, result: self.result }
+        Glance { id, kind, method, result: self.result, error: self.error, holds: self.holds }
+    }
+}
+
+impl Holds {
+    /// Notes the name of one member. Those of every result of a tool come first.
+    fn note(&mut self, key: &[u8]) {
+        if matches!(key, b"content" | b"structuredContent" | b"isError" | b"_meta" | b"resultType") {
+            return;
+        }
+        let key = decoded(key);
+        let is_one_of = |known: &[&str]| known.contains(&&*key) || text::lookalike(&key, known).is_some();
+        self.requests |= is_one_of(&[REQUESTS]);
+        self.task |= is_one_of(TASK);
     }
 }
 

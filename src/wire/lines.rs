@@ -30,9 +30,9 @@ pub struct Line<'a> {
     pub ahead: usize,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
     /// The line without its newline: what is judged.
-    pub fn content(&self) -> &[u8] {
+    pub fn content(&self) -> &'a [u8] {
         self.bytes.strip_suffix(b"\n").unwrap_or(self.bytes)
     }
 }

@@ -4,6 +4,7 @@
 //! Refuses to decide what may pass. Invariant: what [`read()`] accepts means the same to every reader that follows
 //! RFC 8259, and nothing here re-serialises a frame that came from outside.
 
+pub mod events;
 mod frame;
 mod glance;
 mod id;
@@ -18,7 +19,7 @@ mod string;
 pub mod text;
 
 pub use frame::{Frame, Message, read};
-pub use glance::{Glance, GlanceKind, glance, glance_batch};
+pub use glance::{Glance, GlanceKind, Holds, glance, glance_batch};
 pub use id::{Id, IdKey};
 pub use json::{Elements, Json, JsonKind, Members};
 pub use lines::{Line, Lines};

@@ -41,11 +41,7 @@ fn destructive_commands_are_stopped_and_ordinary_ones_pass() {
 
 fn judged(policy: &Policy, row: &Value) -> (Effect, String) {
     let arguments = row["arguments"].to_string();
-    let call = Call {
-        method: "tools/call".into(),
-        name: "run_shell".into(),
-        arguments: Json::from_text(&arguments),
-    };
+    let call = Call::new("tools/call", "run_shell", Json::from_text(&arguments));
     let verdict =
         policy.evaluate(&policy.stance(None, "shell"), &call, World::of(&Facts::default())).unwrap();
     (verdict.effect, policy.rule_id(verdict.by).to_string())

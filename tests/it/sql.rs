@@ -157,8 +157,7 @@ fn only_reads(dialect: Option<&str>) -> Policy {
 
 fn passes(policy: &Policy, query: &str) -> bool {
     let arguments = json!({ "sql": query }).to_string();
-    let call =
-        Call { method: "tools/call".into(), name: "query".into(), arguments: Json::from_text(&arguments) };
+    let call = Call::new("tools/call", "query", Json::from_text(&arguments));
     let facts = Facts::default();
     let verdict = policy.evaluate(&policy.stance(None, "db"), &call, World::of(&facts)).unwrap();
     verdict.effect == Effect::Allow

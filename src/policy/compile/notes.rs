@@ -94,17 +94,19 @@ fn about_tests_in_time(rule: &Rule, reading: &mut Reading) {
     }
 }
 
-/// A note on a rule whose methods all pass unjudged. Unknown methods are judged.
+/// A note on a rule whose methods all pass unjudged. Unknown methods are judged, whoever asks.
 pub(super) fn about_methods(written: &List<String>, methods: &Names, reading: &mut Reading) {
+    let judged = || mcp::GOVERNED.iter().chain(mcp::ASKED).copied();
     for method in written.get_ref().iter().filter(|method| !mcp::is_known(method.get_ref())) {
-        if let Some(hint) = did_you_mean(method.get_ref(), mcp::GOVERNED.iter().copied()) {
+        if let Some(hint) = did_you_mean(method.get_ref(), judged()) {
             let message = format!("callgate does not know a method `{}`", method.get_ref());
             reading.note_with(method.span(), message, hint);
         }
     }
-    let passes = |method: &String| mcp::is_known(method) && !mcp::is_governed(method);
+    let passes = |method: &String| mcp::is_known(method) && !judged().any(|judged| judged == method);
     if !methods.exact.is_empty() && methods.globs.is_empty() && methods.exact.iter().all(passes) {
-        let hint = format!("judged are {} and methods that callgate does not know", mcp::GOVERNED.join(", "));
+        let judged: Vec<&str> = judged().collect();
+        let hint = format!("judged are {} and methods that callgate does not know", judged.join(", "));
         reading.note_with(written.span(), "these methods are not judged, so the rule never matches", hint);
     }
 }

@@ -35,7 +35,7 @@ fn judged(policy: &Policy, json: &str) -> Verdict {
 }
 
 fn call(json: &str) -> Call<'_> {
-    Call { method: "tools/call".into(), name: "tool".into(), arguments: Json::from_text(json) }
+    Call::new("tools/call", "tool", Json::from_text(json))
 }
 
 fn by_rules(verdict: &Verdict) -> Vec<By> {

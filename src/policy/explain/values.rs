@@ -8,7 +8,7 @@ use crate::policy::matcher::{Polarity, Scene, fact_values};
 use crate::policy::pointer::{Readers, Selected, select};
 use crate::policy::predicate::{Judge, Outcome, Value};
 use crate::policy::{Fact, Pointer, Predicate, Windows};
-use crate::wire::{Json, mcp, shown_within};
+use crate::wire::{Json, shown_within};
 
 /// How much of a value is shown, characters.
 const SHOWN: usize = 100;
@@ -63,7 +63,7 @@ impl Met {
     /// In a fact.
     pub(super) fn in_fact(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> Self {
         let judge = Judge { polarity, scene };
-        if fact.is_truth() && scene.call.method == mcp::TOOLS_CALL {
+        if fact.is_truth() && scene.call.is_about_a_tool() {
             return Self(vec![match scene.world.claims.and_then(|claims| claims.says(fact)) {
                 Some(truth) => seen(&truth.to_string(), judge.all(tests, &Value::Truth(truth))),
                 None => seen(NOT_LISTED, Outcome::Opaque),

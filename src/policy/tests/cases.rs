@@ -39,7 +39,7 @@ fn judged(policy: &Policy, call: &Value) -> Value {
     let facts = Facts { agent: call["agent"].as_str().map(str::to_owned), ..at_home() };
     let arguments = call.get("arguments").map(Value::to_string);
     let arguments = arguments.as_deref().and_then(Json::from_text);
-    let asked = Call { method: "tools/call".into(), name: call["tool"].as_str().unwrap().into(), arguments };
+    let asked = Call::new("tools/call", call["tool"].as_str().unwrap(), arguments);
     let stance = policy.stance(facts.agent.as_deref(), "files");
     let verdict = policy.evaluate(&stance, &asked, World::of(&facts)).unwrap();
     json!({

@@ -58,8 +58,7 @@ fn rate(by: Vec<Share>) -> Rate {
 }
 
 fn after(policy: &Policy, arguments: &str, past: &dyn Past, facts: &Facts) -> Verdict {
-    let call =
-        Call { method: "tools/call".into(), name: "tool".into(), arguments: Json::from_text(arguments) };
+    let call = Call::new("tools/call", "tool", Json::from_text(arguments));
     let stance = policy.stance(None, "files");
     policy.evaluate(&stance, &call, World::of(facts).with_past(past)).unwrap()
 }
@@ -96,7 +95,7 @@ fn who_shares_a_budget_is_what_by_names() {
     let key = |by: &[Share], tool: &str, facts: &Facts| {
         let limited = Rule { rate: Some(rate(by.to_vec())), ..rule(Deny) };
         let policy = policy(vec![limited]);
-        let call = Call { method: "tools/call".into(), name: tool.to_owned().into(), arguments: None };
+        let call = Call::new("tools/call", tool.to_owned(), None);
         let stance = policy.stance(None, "files");
         policy.evaluate(&stance, &call, World::of(facts)).unwrap().traces.spends[0]
     };

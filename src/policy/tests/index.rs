@@ -379,7 +379,7 @@ fn every_test_meets_every_value() {
             [format!("{{\"a\":{leaf}}}"), format!("{{\"a\":{{\"b\":[{leaf}]}}}}"), (*leaf).to_owned()]
         {
             let arguments = Json::from_text(&arguments);
-            let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
+            let call = Call::new("tools/call", "write", arguments);
             for world in [World::of(&at_work), World::of(&at_work).with_links(&Table), World::of(&lost)] {
                 let found = policy.evaluate(&stance, &call, world);
                 assert_eq!(found, policy.evaluate_linearly(&stance, &call, world), "{call:?}");
@@ -407,7 +407,7 @@ proptest! {
         let world = if linked { world.with_links(&Table) } else { world };
         for (name, arguments) in &calls {
             let arguments = arguments.as_deref().and_then(Json::from_text);
-            let call = Call { method: method.into(), name: (*name).into(), arguments };
+            let call = Call::new(method, *name, arguments);
             let (found, expected) =
                 (policy.evaluate(&stance, &call, world), policy.evaluate_linearly(&stance, &call, world));
             prop_assert_eq!(found, expected, "{:?}", call);

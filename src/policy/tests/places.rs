@@ -79,7 +79,7 @@ fn a_link_into_our_own_files_is_followed() {
     }
     let policy = Policy { protected: vec!["/home/me/.config/callgate".to_owned()].into(), ..policy(vec![]) };
     let arguments = Json::from_text(r#"{"path":"/home/me/app/link/mcp.toml"}"#);
-    let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
+    let call = Call::new("tools/call", "write", arguments);
     let verdict = policy
         .evaluate(&policy.stance(None, "files"), &call, World::of(&at_home()).with_links(&Link))
         .unwrap();
@@ -99,7 +99,7 @@ fn each_path_is_resolved_once_for_all_rules() {
     let rules = (0..5).map(|_| when(Deny, "/**", vec![Predicate::PathUnder(under())])).collect();
     let policy = Policy { protected: vec!["/home/me/.claude.json".to_owned()].into(), ..policy(rules) };
     let arguments = Json::from_text(r#"{"a":"/srv/x","b":["/srv/x","/srv/a/../y"]}"#);
-    let call = Call { method: "tools/call".into(), name: "write".into(), arguments };
+    let call = Call::new("tools/call", "write", arguments);
     let links = Counted(RefCell::default());
     policy.evaluate(&policy.stance(None, "files"), &call, World::of(&at_home()).with_links(&links)).unwrap();
     let mut asked = links.0.into_inner();

@@ -113,7 +113,7 @@ pub(in crate::policy) fn judge(policy: &Policy, tool: &str, arguments: &str) -> 
 
 pub(in crate::policy) fn judge_with(policy: &Policy, tool: &str, arguments: &str, facts: &Facts) -> Verdict {
     let arguments = (!arguments.is_empty()).then(|| Json::from_text(arguments).unwrap());
-    let call = Call { method: "tools/call".into(), name: tool.into(), arguments };
+    let call = Call::new("tools/call", tool, arguments);
     let stance = policy.stance(facts.agent.as_deref(), "files");
     policy.evaluate(&stance, &call, World::of(facts)).unwrap()
 }

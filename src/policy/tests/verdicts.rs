@@ -133,7 +133,7 @@ fn an_allow_lifts_an_enforced_rule_also_where_all_else_is_shadow() {
 fn the_default_covers_three_methods_and_under_deny_every_method() {
     let judge = |default, method: &str| {
         let policy = Policy { default, ..policy(vec![]) };
-        let call = Call { method: method.to_owned().into(), name: "".into(), arguments: None };
+        let call = Call::new(method, "", None);
         policy.evaluate(&policy.stance(None, "files"), &call, World::of(&Facts::default())).unwrap().effect
     };
     for method in ["tools/call", "resources/read", "prompts/get"] {
@@ -199,7 +199,7 @@ fn off_is_absolute_where_the_file_a_server_or_an_agent_says_it() {
     let by_agent = Policy { agents: BTreeMap::from([("ci".into(), off)]), ..enforced() };
     for policy in [by_file, by_brake, by_server, by_agent] {
         let stance = policy.stance(Some("ci"), "files");
-        let call = Call { method: "tools/call".into(), name: "x".into(), arguments: None };
+        let call = Call::new("tools/call", "x", None);
         assert!(stance.is_off() && !stance.is_strict());
         assert_eq!(policy.evaluate(&stance, &call, World::of(&Facts::default())), None);
         assert_eq!(policy.malformed(&stance), None);

@@ -63,7 +63,7 @@ fuzz_target!(|text: &str| {
         root: Some("/home/me/app".to_owned()),
         ..Facts::default()
     };
-    let call = Call { method: "tools/call".into(), name: name.into(), arguments: Json::from_text(arguments) };
+    let call = Call::new("tools/call", name, Json::from_text(arguments));
     let said = POLICIES.iter().map(|policy| {
         let stance = policy.stance(None, "files");
         let verdict = policy.evaluate(&stance, &call, World::of(&facts)).expect("it is not off");

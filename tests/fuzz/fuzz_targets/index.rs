@@ -74,7 +74,7 @@ fuzz_target!(|bytes: &[u8]| {
     let stance = policy.stance(None, "files");
     for _ in 0..4 {
         let (name, arguments) = (choices.of(&["a", "b", "ab", "e\u{301}", ""]), value(&mut choices, 0));
-        let call = Call { method: "tools/call".into(), name: name.into(), arguments: Json::from_text(&arguments) };
+        let call = Call::new("tools/call", name, Json::from_text(&arguments));
         for world in [World::of(&facts), World::of(&facts).with_links(&Links)] {
             let found = policy.evaluate(&stance, &call, world);
             assert_eq!(found, policy.evaluate_linearly(&stance, &call, world), "{call:?}\n{source}");

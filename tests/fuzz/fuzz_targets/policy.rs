@@ -40,7 +40,7 @@ fn judges(policy: &Policy) {
     let stance = policy.stance(None, "files");
     for (name, arguments) in CALLS {
         let call =
-            Call { method: "tools/call".into(), name: (*name).into(), arguments: Json::from_text(arguments) };
+            Call::new("tools/call", (*name), Json::from_text(arguments));
         let verdict = policy.evaluate(&stance, &call, World::of(&facts));
         assert_eq!(verdict.is_none(), stance.base == Mode::Off);
     }

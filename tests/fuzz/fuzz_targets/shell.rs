@@ -52,11 +52,7 @@ fuzz_target!(|text: &str| {
 
 fn denies(policy: &Policy, line: &str) -> bool {
     let arguments = serde_json::json!({ "c": line }).to_string();
-    let call = Call {
-        method: "tools/call".into(),
-        name: "run_shell".into(),
-        arguments: Json::from_text(&arguments),
-    };
+    let call = Call::new("tools/call", "run_shell", Json::from_text(&arguments));
     let stance = policy.stance(None, "files");
     let verdict = policy.evaluate(&stance, &call, World::of(&Facts::default())).expect("it is not off");
     verdict.effect == Effect::Deny

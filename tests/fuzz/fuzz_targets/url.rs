@@ -29,7 +29,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(policy);
 
 fuzz_target!(|text: &str| {
     let arguments = serde_json::json!({ "url": text }).to_string();
-    let call = Call { method: "tools/call".into(), name: "t".into(), arguments: Json::from_text(&arguments) };
+    let call = Call::new("tools/call", "t", Json::from_text(&arguments));
     let stance = POLICY.stance(None, "s");
     let verdict = POLICY.evaluate(&stance, &call, World::of(&Facts::default())).expect("it is not off");
     let matched: Vec<String> =

@@ -1,0 +1,186 @@
+//! Tasks that calls have made: work that goes on after the call is answered.
+//!
+//! It refuses to guess whose a task is: one that no call of this session made, or that two made, belongs to no tool.
+//! Invariant: a task is named by the tool whose call made it, and the record of that call ends once, with the task.
+
+use std::collections::HashMap;
+
+use super::effect::Outbox;
+use super::flight::{Asks, InFlight};
+use super::session::Session;
+use crate::call::{Call, Reading, read_call};
+use crate::record::{Now, Status};
+use crate::wire::{Glance, Json, JsonKind, Message, mcp};
+
+/// Tasks of one session that are remembered. Arbitrary: far above what a client has under way.
+const MOST_TASKS: usize = 4_096;
+/// Longer ids are not kept, bytes. The specification suggests UUIDs.
+const LONGEST_ID: usize = 1_024;
+
+/// The tasks of one session.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    by_id: HashMap<Box<str>, Task>,
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Task {
+    /// Its place in the order in which they were made.
+    place: u64,
+    /// `None` where two calls claim it.
+    tool: Option<Box<str>>,
+    /// The call that made it, until the task ends.
+    call: Option<InFlight>,
+    /// What it asked the client when it was last let pass: a client that asks for its state again is told the same.
+    asked: Option<u64>,
+}
+
+impl Tasks {
+    /// The tool whose call made the task.
+    fn tool(&self, id: &str) -> Option<&str> {
+        self.by_id.get(id)?.tool.as_deref()
+    }
+
+    /// A call is answered by a task. The call that must be ended now, because there is no room to wait for its task.
+    fn begin(&mut self, id: &str, tool: Option<Box<str>>, call: InFlight) -> Option<InFlight> {
+        if id.len() > LONGEST_ID {
+            return Some(call);
+        }
+        if let Some(known) = self.by_id.get_mut(id) {
+            known.tool = None;
+            return Some(call);
+        }
+        let displaced = if self.by_id.len() >= MOST_TASKS { self.make_room() } else { None };
+        self.made += 1;
+        self.by_id.insert(id.into(), Task { place: self.made, tool, call: Some(call), asked: None });
+        displaced
+    }
+
+    /// Forgets the oldest of those that have ended, else the oldest.
+    fn make_room(&mut self) -> Option<InFlight> {
+        let oldest = self.by_id.iter().min_by_key(|(_, task)| (task.call.is_some(), task.place));
+        let id = oldest.map(|(id, _)| id.clone())?;
+        self.by_id.remove(&id)?.call
+    }
+
+    /// The task has ended: the call whose record that completes.
+    fn end(&mut self, id: &str) -> Option<InFlight> {
+        self.by_id.get_mut(id)?.call.take()
+    }
+
+    /// Whether the task asks what it asked before, so that it was judged. `digest` is of what it asks.
+    pub(super) fn asks_again(&self, id: &str, digest: u64) -> bool {
+        self.by_id.get(id).is_some_and(|task| task.asked == Some(digest))
+    }
+
+    /// Notes what a task asks and may ask.
+    pub(super) fn may_ask(&mut self, id: &str, digest: u64) {
+        if let Some(task) = self.by_id.get_mut(id) {
+            task.asked = Some(digest);
+        }
+    }
+
+    /// The session ends: the calls of all tasks that have not, in the order in which they were made.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = InFlight> {
+        let mut all: Vec<Task> = self.by_id.drain().map(|(_, task)| task).collect();
+        all.sort_by_key(|task| task.place);
+        all.into_iter().filter_map(|task| task.call)
+    }
+}
+
+impl Session {
+    /// What a message of the client asks for; more input for a task is asked in the name of the tool that made it.
+    pub(super) fn reading<'a>(&self, message: &Message<'a>) -> Reading<'a> {
+        match read_call(message) {
+            Reading::Call(call) if call.method == mcp::TASKS_UPDATE => {
+                let tool = task_id(message.params).and_then(|id| self.tasks.tool(&id).map(str::to_owned));
+                Reading::Call(Call { name: tool.unwrap_or_default().into(), ..call })
+            }
+            reading => reading,
+        }
+    }
+
+    /// An answer came: it is the end of its request, or tells of a task.
+    pub(super) fn ended(
+        &mut self,
+        mut request: InFlight,
+        seen: &Glance<'_>,
+        done: Done,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        match &request.asks {
+            Asks::TaskState(_) if seen.holds.task => self.state_read(seen, done, now, out),
+            Asks::TaskResult(id) => self.task_ends(id, done, seen.result, now, out),
+            Asks::TaskState(_) | Asks::Revision | Asks::Tools(_) | Asks::Success(_) | Asks::Nothing => {}
+        }
+        if seen.holds.task
+            && let Some(tool) = request.tool.take()
+            && let Some(id) = seen.result.and_then(made)
+        {
+            // The call goes on in the task. Where there is no room for it, its answer is the end of its record.
+            let Some(call) = self.tasks.begin(&id, Some(tool), request) else { return };
+            out.records.extend(call.completion(done.status, now, done.length));
+            return;
+        }
+        out.records.extend(request.completion(done.status, now, done.length));
+        self.succeeded(request, done.status, seen.result, now, out);
+    }
+
+    fn state_read(&mut self, seen: &Glance<'_>, done: Done, now: Now, out: &mut Outbox) {
+        let state = seen.result.and_then(|bytes| Json::from_text(str::from_utf8(bytes).ok()?));
+        if let Some(state) = state {
+            self.task_told(state, done.length, now, out);
+        }
+    }
+
+    /// The state of a task: where it has ended, the call that made it has.
+    pub(super) fn task_told(&mut self, state: Json<'_>, length: usize, now: Now, out: &mut Outbox) {
+        let Some(id) = task_id(Some(state)) else { return };
+        let word = state.member("status").and_then(Json::as_str).unwrap_or_default();
+        let result = state.member("result");
+        let status = match (&*word, result) {
+            ("completed", Some(result)) if is_error(result) => Status::ToolError,
+            ("completed", Some(_)) => Status::Ok,
+            ("failed", _) if state.member("error").is_some() => Status::RpcError,
+            ("failed", _) => Status::ToolError,
+            ("cancelled", _) => Status::Cancelled,
+            // At work, or done with the result still to be asked for (2025-11-25).
+            _ => return,
+        };
+        let result = result.map(|result| result.text().as_bytes());
+        self.task_ends(&id, Done { status, length }, result, now, out);
+    }
+
+    fn task_ends(&mut self, id: &str, done: Done, result: Option<&[u8]>, now: Now, out: &mut Outbox) {
+        let Some(call) = self.tasks.end(id) else { return };
+        out.records.extend(call.completion(done.status, now, done.length));
+        self.succeeded(call, done.status, result, now, out);
+    }
+}
+
+/// How an answer ended its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done {
+    pub status: Status,
+    /// Length of the answer's line, bytes.
+    pub length: usize,
+}
+
+/// The task that a result makes (2025-11-25: `task`; 2026-07-28: `resultType`).
+fn made(result: &[u8]) -> Option<String> {
+    let result = Json::from_text(str::from_utf8(result).ok()?)?;
+    let modern = result.member("resultType").and_then(Json::as_str).is_some_and(|kind| kind == "task");
+    task_id(if modern { Some(result) } else { result.member("task") })
+}
+
+/// `taskId`
+pub(super) fn task_id(holder: Option<Json<'_>>) -> Option<String> {
+    let id = holder?.member("taskId")?.as_str()?;
+    Some(id.into_owned())
+}
+
+fn is_error(result: Json<'_>) -> bool {
+    result.kind() == JsonKind::Object && result.member("isError").is_some_and(|flag| flag.text() == "true")
+}

@@ -1,0 +1,183 @@
+//! The server's end of a run: a child process, or a remote server behind two pipes.
+//!
+//! To the driver a remote server is what a child is: bytes in a pipe each way. It refuses to look at them, but for where
+//! a line ends. Invariant: one message of a pipe is one message of the connection, and none is dropped between them.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::timeout;
+
+use super::child::Child;
+use super::remote::{Endpoint, Remote, Said};
+use super::stdio::{CHUNK, Inlet, Outlet};
+
+/// What ending a connection may take: its session is deleted within it.
+const FAREWELL: Duration = Duration::from_millis(700);
+
+/// The server's end.
+pub enum Peer {
+    /// A process of ours.
+    Child(Child),
+    /// A server elsewhere.
+    Remote(Connection),
+}
+
+/// A remote server under way.
+pub struct Connection {
+    ended: JoinHandle<()>,
+    copies: [AbortHandle; 2],
+}
+
+/// How a server went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The process exited.
+    Exited(ExitStatus),
+    /// The connection was ended, by us.
+    Closed,
+}
+
+/// A remote server with its two streams.
+pub struct Connected {
+    /// The connection.
+    pub peer: Peer,
+    /// What the server says.
+    pub from: Inlet,
+    /// What is for the server.
+    pub to: Outlet,
+}
+
+impl Peer {
+    /// Resolves when the server has gone. May be dropped and called again.
+    pub async fn gone(&mut self) -> Option<Gone> {
+        match self {
+            Self::Child(child) => child.exited().await.map(Gone::Exited),
+            Self::Remote(connection) => connection.gone().await,
+        }
+    }
+
+    /// Ends the server: a process with its group, a connection with its session.
+    pub async fn end(&mut self) -> Option<Gone> {
+        match self {
+            Self::Child(child) => child.end().await.map(Gone::Exited),
+            Self::Remote(connection) => {
+                for copy in &connection.copies {
+                    copy.abort();
+                }
+                timeout(FAREWELL, connection.gone()).await.ok().flatten()
+            }
+        }
+    }
+}
+
+impl Connection {
+    async fn gone(&mut self) -> Option<Gone> {
+        if !self.ended.is_finished() {
+            // A task that ended badly has ended.
+            let _ = (&mut self.ended).await;
+        }
+        Some(Gone::Closed)
+    }
+}
+
+impl Gone {
+    /// The exit code that stands for it: the server's own, 128 and its signal where that was one, as shells have it.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Exited(status) => status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1),
+            Self::Closed => 0,
+        }
+    }
+}
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => status.fmt(f),
+            Self::Closed => f.write_str("the connection was closed"),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Connects, and puts the server behind two pipes; to be called inside a runtime.
+    ///
+    /// # Errors
+    /// Where the system gives no pipes.
+    pub fn behind_pipes(self) -> io::Result<Connected> {
+        let (driver_reads, we_write) = pipe()?;
+        let (we_read, driver_writes) = pipe()?;
+        let (from, to) = (Inlet::new(driver_reads.as_fd())?, Outlet::new(driver_writes.as_fd())?);
+        let (inlet, outlet) = (Receiver::from_owned_fd(we_read)?, Sender::from_owned_fd(we_write)?);
+        let Remote { to: messages, from: said, ended } = self.connect();
+        let copies = [
+            tokio::spawn(to_server(inlet, messages)).abort_handle(),
+            tokio::spawn(from_server(said, outlet)).abort_handle(),
+        ];
+        Ok(Connected { peer: Peer::Remote(Connection { ended, copies }), from, to })
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe_with(PipeFlags::CLOEXEC)?)
+}
+
+/// Lines of the pipe as messages, until either end has gone. What stands after the last newline is a message too.
+async fn to_server(pipe: Receiver, messages: mpsc::Sender<Vec<u8>>) {
+    let mut line = Vec::new();
+    let mut buffer = vec![0; CHUNK];
+    while let Some(chunk) = read(&pipe, &mut buffer).await {
+        let mut rest = chunk;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (head, tail) = rest.split_at(end + 1);
+            line.extend_from_slice(head);
+            rest = tail;
+            if messages.send(std::mem::take(&mut line)).await.is_err() {
+                return;
+            }
+        }
+        line.extend_from_slice(rest);
+    }
+    if !line.is_empty() {
+        // The server has gone as well.
+        let _ = messages.send(line).await;
+    }
+}
+
+async fn read<'b>(pipe: &Receiver, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    loop {
+        pipe.readable().await.ok()?;
+        match pipe.try_read(buffer) {
+            Ok(0) => return None,
+            Ok(length) => return buffer.get(..length),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Messages as lines of the pipe, until either end has gone.
+async fn from_server(mut said: mpsc::Receiver<Said>, pipe: Sender) {
+    while let Some(Said { line, .. }) = said.recv().await {
+        let mut rest = line.as_slice();
+        while !rest.is_empty() {
+            if pipe.writable().await.is_err() {
+                return;
+            }
+            match pipe.try_write(rest) {
+                Ok(length) => rest = rest.get(length..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
