@@ -34,6 +34,7 @@ mod real_parts;
 mod regression;
 mod reload;
 mod secrets;
+mod serve;
 mod shell_commands;
 mod sql;
 mod status;

@@ -6,8 +6,10 @@
 
 pub mod caller;
 pub mod corpus;
+pub mod face;
 pub mod frames;
 pub mod gates;
+
 pub mod home;
 pub mod http;
 pub mod parsers;
