@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
+use callgate::store::Scope;
 use regex::Regex;
 
+use crate::support::face::{Face, key};
 use crate::support::home::Home;
 use crate::support::parts::{self, Modern};
 use crate::support::process::{Deadline, Line, Piped, command_line};
@@ -71,14 +73,13 @@ fn through_serve(test: &str, mode: &str) {
     let fixture = fixture(&modern);
     let servers = format!("[servers.fixture]\nurl = \"{}\"\n", fixture.url);
     let home = Home::with_policy(&(policy(mode) + &servers));
-    let key = home.key("scenarios", &[]);
-    let serve = Listening::serve(&home, &[]);
+    let face = Face::start(&home, &[]);
     // The scenarios cannot send a bearer.
-    let mut relay = command_line(&modern.script("servers/bearer.mjs"), &[&serve.url]);
-    relay.env("BEARER", key);
+    let mut relay = command_line::<_, &str>(&modern.script("servers/bearer.mjs"), &[]);
+    relay.env("TARGET", face.url()).env("BEARER", key(&home, "scenarios", None, &[Scope::Call]));
     let relay = Listening::told(relay);
     let figures = figures(&modern, &format!("{}/mcp/fixture", relay.url));
-    assert_eq!(figures.totals(), (40, 0), "{figures:?}\n{}", serve.process.stderr());
+    assert_eq!(figures.totals(), (40, 0), "{figures:?}\n{}", face.process.stderr());
     assert_judged(&home, mode);
 }
 

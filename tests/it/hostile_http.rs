@@ -7,30 +7,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use serde_json::json;
+use callgate::store::Scope;
+use serde_json::{Value, json};
 
-use crate::support::caller::{Caller, answer_to};
 use crate::support::corpus::{self, Case, Direction};
+use crate::support::face::{Coming, Face, HttpClient, Request, Response, key};
 use crate::support::frames::{self, Observed, Report};
 use crate::support::home::Home;
-use crate::support::http::{Answer, Site};
 use crate::support::parsers::denied_calls_seen;
 use crate::support::parts;
 use crate::support::process::PATIENCE;
 use crate::support::record::Record;
-use crate::support::serving::{self, Listening};
 
 #[test]
 fn as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
     let test = "as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call";
     for mut cases in [Some(corpus::own()), corpus::shared()].into_iter().flatten() {
         cases.retain(|case| case.direction == Direction::ClientToServer);
-        let (_serving, faces) = faces(&cases);
-        let reports = frames::side_by_side(&cases, |case| Some(faces.get(&case.policy)?.run(case)));
+        let stages = stages(&cases);
+        let reports = frames::side_by_side(&cases, |case| Some(stages.get(&case.policy)?.run(case)));
         let failures = frames::failures(&cases, &reports);
         assert!(failures.is_empty(), "{failures}");
         assert!(reports.len() > 40, "{} cases were tried", reports.len());
@@ -40,33 +37,32 @@ fn as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
 }
 
 /// `callgate serve` under one of the corpus's policies, with a server for each case.
-struct Face {
+struct Stage {
     home: Home,
-    url: String,
+    face: Face,
     key: String,
 }
 
-/// A face for each policy that the repository has, and the processes behind them.
-fn faces(cases: &[Case]) -> (Vec<Listening>, BTreeMap<String, Face>) {
+/// A stage for each policy that the repository has.
+fn stages(cases: &[Case]) -> BTreeMap<String, Stage> {
     let policies: BTreeSet<&str> = cases.iter().map(|case| case.policy.as_str()).collect();
     let made = policies.into_iter().filter_map(|policy| {
-        let (serving, face) = Face::new(policy, cases.iter().filter(|case| case.policy == policy))?;
-        Some((serving, (policy.to_owned(), face)))
+        let stage = Stage::new(policy, cases.iter().filter(|case| case.policy == policy))?;
+        Some((policy.to_owned(), stage))
     });
-    made.unzip()
+    made.collect()
 }
 
-impl Face {
-    fn new<'c>(policy: &str, cases: impl Iterator<Item = &'c Case>) -> Option<(Listening, Self)> {
+impl Stage {
+    fn new<'c>(policy: &str, cases: impl Iterator<Item = &'c Case>) -> Option<Self> {
         let rules =
             fs::read_to_string(parts::fixture("frames/policies").join(format!("{policy}.toml"))).ok()?;
         let home = Home::new();
         let tables = cases.map(|case| table(case, &folder(&home, case)));
         home.write_policy(&tables.fold(rules, |policy, table| policy + &table));
-        let key = home.key("hostile", &[]);
-        let serve = Listening::serve(&home, &[]);
-        let url = serve.url.clone();
-        Some((serve, Self { home, url, key }))
+        let key = key(&home, "hostile", None, &[Scope::Call]);
+        let face = Face::start(&home, &[]);
+        Some(Self { home, face, key })
     }
 
     /// Posts the case to a server of its own, and looks what arrived there.
@@ -74,30 +70,57 @@ impl Face {
         let folder = folder(&self.home, case);
         fs::create_dir(&folder).unwrap();
         let record = Record::listen(&folder);
-        let site = serving::site(&self.url, &case.id, &self.key).within(frames::CASE_TIME);
-        let caller = greeted(case, &site, &record);
-        let site = caller.as_ref().map_or(site, |caller| caller.site.clone());
+        let client = self.greet(case, &record);
         let pending = case.pending();
-        if !pending.is_empty() {
-            record_pending(&site, &pending, &record);
-        }
+        let pending = client.as_ref().filter(|_| !pending.is_empty()).map(|client| {
+            let waiting = self.face.open(&client.bytes(pending.trim_ascii()));
+            record.await_bytes(pending.trim_ascii(), PATIENCE);
+            waiting
+        });
         let before = record.len();
         let sent = case.bytes();
         let body = sent.strip_suffix(b"\n").unwrap_or(&sent);
-        let reply = modern_headers(case, &site).post(body);
-        let survived = caller.as_ref().map(|_| answers(&site, case));
-        if let Some(caller) = caller {
-            caller.close();
+        let reply =
+            self.face.open(&self.request(case, client.as_ref(), body)).try_head().map(Coming::response);
+        let survived = client.as_ref().map(|client| answers(client, case));
+        if let Some(client) = client {
+            self.face.ask(&client.plain("DELETE"));
             record.await_end(PATIENCE);
         }
+        drop(pending);
         let arrived = frames::without_sentinel(record.bytes_from(before));
-        // One message is one line behind the face.
-        let mut line = body.to_vec();
-        line.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
-        line.push(b'\n');
-        let outcome = frames::arrived_as(case, &line, &arrived);
+        let outcome = frames::arrived_as(case, &one_line(body), &arrived);
         Observed { outcome, arrived, reply: told(reply), survived, ..Observed::default() }.judged(case)
     }
+
+    /// The session of a case, once its handshake has reached the server. `None` where the case has no handshake.
+    fn greet(&self, case: &Case, record: &Record) -> Option<HttpClient<'_>> {
+        let handshake = case.handshake();
+        let (hello, last) = (handshake.first()?, handshake.last()?);
+        let client = HttpClient::greet(&self.face, &case.id, &self.key, hello.trim_ascii(), &case.negotiated);
+        record.await_bytes(last.trim_ascii(), PATIENCE);
+        Some(client)
+    }
+
+    /// The case as a request; where it stands alone, with what 2026-07-28 asks for beside the body.
+    fn request(&self, case: &Case, client: Option<&HttpClient<'_>>, body: &[u8]) -> Request {
+        let Some(client) = client else {
+            let request = Request::bytes_post(&format!("/mcp/{}", case.id), &self.key, body);
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            let (method, name) = (body["method"].as_str(), body["params"]["name"].as_str());
+            let request = request.with("MCP-Protocol-Version", "2026-07-28");
+            return request.with("Mcp-Method", method.unwrap_or("")).with("Mcp-Name", name.unwrap_or(""));
+        };
+        client.bytes(body)
+    }
+}
+
+/// One message is one line behind the face.
+fn one_line(body: &[u8]) -> Vec<u8> {
+    let mut line = body.to_vec();
+    line.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+    line.push(b'\n');
+    line
 }
 
 /// Where the recorder of a case finds its socket. Its name is short, for a socket's path must be.
@@ -115,46 +138,15 @@ fn table(case: &Case, folder: &Path) -> String {
     )
 }
 
-/// The session of a case, once its handshake has reached the server. `None` where the case has no handshake.
-fn greeted(case: &Case, site: &Site, record: &Record) -> Option<Caller> {
-    let handshake = case.handshake();
-    let (hello, last) = (handshake.first()?, handshake.last()?);
-    let caller = Caller::greet(site, std::str::from_utf8(hello).unwrap().trim_end(), &case.negotiated);
-    record.await_bytes(last.trim_ascii(), PATIENCE);
-    Some(caller)
-}
-
-/// Under 2026-07-28 the headers say what the body says.
-fn modern_headers(case: &Case, site: &Site) -> Site {
-    if case.negotiated != "2026-07-28" {
-        return site.clone();
-    }
-    let body: serde_json::Value = serde_json::from_slice(&case.bytes()).unwrap_or_default();
-    let site = site.clone().with("MCP-Protocol-Version", "2026-07-28");
-    let site = site.with("Mcp-Method", body["method"].as_str().unwrap_or_default());
-    site.with("Mcp-Name", body["params"]["name"].as_str().unwrap_or_default())
-}
-
-/// Sends what is to be pending, and waits until it has reached the server, which will never answer it.
-fn record_pending(site: &Site, pending: &[u8], record: &Record) {
-    let (site, frame) = (site.clone(), pending.trim_ascii().to_vec());
-    // The connection ends with the session.
-    thread::spawn(move || site.post(&frame));
-    record.await_bytes(pending.trim_ascii(), PATIENCE);
-}
-
 /// Whether a later call in the session is still answered.
-fn answers(site: &Site, case: &Case) -> bool {
-    site.post(case.sentinel().trim_ascii())
-        .is_ok_and(|answer| answer_to(&answer, &json!("sentinel")).is_some())
+fn answers(client: &HttpClient<'_>, case: &Case) -> bool {
+    let sentinel = client.bytes(case.sentinel().trim_ascii());
+    let head = client.face.open(&sentinel).try_head();
+    head.is_some_and(|head| head.status == 200 && head.response().json()["id"] == "sentinel")
 }
 
-fn told(reply: io::Result<Answer>) -> String {
-    match reply {
-        Ok(answer) => {
-            let body = &answer.body[..answer.body.len().min(300)];
-            format!("{}: {}", answer.status, String::from_utf8_lossy(body))
-        }
-        Err(error) => error.to_string(),
-    }
+fn told(reply: Option<Response>) -> String {
+    let Some(reply) = reply else { return "nothing".to_owned() };
+    let body = &reply.body[..reply.body.len().min(300)];
+    format!("{}: {}", reply.status, String::from_utf8_lossy(body))
 }

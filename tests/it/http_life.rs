@@ -8,9 +8,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use callgate::store::Scope;
 use serde_json::{Value, json};
 
-use crate::support::caller::{Caller, answer_to};
+use crate::support::face::{Face, HttpClient, Response, key};
 use crate::support::home::{Home, no_deleting, until};
 use crate::support::parts::{self, Modern};
 use crate::support::process::{McpClient, PATIENCE, command_line};
@@ -32,24 +33,23 @@ const LARGE: usize = 32 << 20;
 fn two_hundred_sessions_at_once_hear_only_their_own() {
     let Some(modern) = parts::modern("two_hundred_sessions_at_once_hear_only_their_own") else { return };
     let server = Talk::start(&modern, 0);
-    let (home, serve, key) = server.serve("enforce");
+    let (home, face, key) = server.behind_serve();
     thread::scope(|scope| {
         for number in 0..SESSIONS {
-            let site = serve.site("it", &key);
+            let (face, key) = (&face, &key);
             scope.spawn(move || {
-                let mut caller = Caller::open(&site);
+                let mut client = HttpClient::open(face, "it", key);
                 for turn in 0..3 {
                     let text = format!("session {number}, turn {turn}");
-                    let heard = caller.call("echo", &json!({ "text": text }));
-                    assert_eq!(heard["result"]["content"][0]["text"], text, "{heard}");
-                    let denied = caller.call("delete_file", &json!({ "path": text }));
+                    assert_eq!(heard(&client.call("echo", &json!({ "text": text }))), text);
+                    let denied = client.call("delete_file", &json!({ "path": text })).json();
                     assert_eq!(denied["error"]["code"], -32001, "{denied}");
                 }
-                assert!(caller.close().status < 300);
+                assert!(face.ask(&client.plain("DELETE")).status < 300);
             });
         }
     });
-    assert!(serve.stop().is_some_and(|status| status.success()));
+    assert!(face.stop());
     let rows = home.await_rows(SESSIONS * 6);
     for row in rows {
         let blocked = row.tool.as_deref() == Some("delete_file");
@@ -68,15 +68,13 @@ fn behind_run_a_server_that_is_killed_in_mid_call_fails_that_call_and_no_later_o
     let server = Talk::start(&modern, port);
     let home = Home::with_policy(&no_deleting("enforce"));
     let mut client = McpClient::open(&mut home.callgate(["run", "--url", &server.url()]));
-    let slow = json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call",
-        "params": {"name": "slow", "arguments": {"ms": NEVER_MS}}});
-    client.send_raw(format!("{slow}\n").as_bytes());
+    client.send_raw(&slow_call());
     server.await_asked("slow");
     drop(server);
     assert_lost(&client.answer_to(&json!("slow")));
     let server = Talk::start(&modern, port);
-    let heard = client.call("echo", &json!({"text": "back"}));
-    assert_eq!(heard["result"]["content"][0]["text"], "back", "{heard}");
+    let answer = client.call("echo", &json!({"text": "back"}));
+    assert_eq!(answer["result"]["content"][0]["text"], "back", "{answer}");
     client.server.close_stdin();
     assert!(client.server.wait(PATIENCE).is_some());
     assert!(server.was_asked("echo"));
@@ -88,16 +86,14 @@ fn behind_serve_a_server_that_is_killed_in_mid_call_fails_that_call_and_no_later
     let Some(modern) = parts::modern(test) else { return };
     let port = free_port();
     let server = Talk::start(&modern, port);
-    let (_home, serve, key) = server.serve("enforce");
-    let mut caller = Caller::open(&serve.site("it", &key));
-    let mut slow = caller.call_and_wait("slow", &json!({"ms": NEVER_MS})).unwrap();
+    let (_home, face, key) = server.behind_serve();
+    let mut client = HttpClient::open(&face, "it", &key);
+    let slow = face.open(&client.call_request("slow", &json!({ "ms": NEVER_MS })));
     server.await_asked("slow");
     drop(server);
-    slow.read_to_end();
-    assert_lost(&answer_to(&slow.answer, &json!(1)).unwrap_or_else(|| panic!("{:?}", slow.answer)));
+    assert_lost(&slow.response().json());
     let server = Talk::start(&modern, port);
-    let heard = caller.call("echo", &json!({"text": "back"}));
-    assert_eq!(heard["result"]["content"][0]["text"], "back", "{heard}");
+    assert_eq!(heard(&client.call("echo", &json!({"text": "back"}))), "back");
     assert!(server.was_asked("echo"));
 }
 
@@ -106,30 +102,21 @@ fn a_server_that_never_answers_holds_up_neither_other_calls_nor_the_end() {
     let test = "a_server_that_never_answers_holds_up_neither_other_calls_nor_the_end";
     let Some(modern) = parts::modern(test) else { return };
     let server = Talk::start(&modern, 0);
-    let (home, serve, key) = server.serve("enforce");
-    let mut caller = Caller::open(&serve.site("it", &key));
-    let _open = thread::spawn({
-        let site = caller.site.clone();
-        let slow = json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call",
-            "params": {"name": "slow", "arguments": {"ms": NEVER_MS}}});
-        move || site.post(slow.to_string().as_bytes())
-    });
+    let (home, face, key) = server.behind_serve();
+    let mut caller = HttpClient::open(&face, "it", &key);
+    let _waiting = face.open(&caller.call_request("slow", &json!({ "ms": NEVER_MS })));
     server.await_asked("slow");
-    let heard = caller.call("echo", &json!({"text": "meanwhile"}));
-    assert_eq!(heard["result"]["content"][0]["text"], "meanwhile", "{heard}");
+    assert_eq!(heard(&caller.call("echo", &json!({"text": "meanwhile"}))), "meanwhile");
     let mut client = McpClient::open(&mut home.callgate(["run", "--url", &server.url()]));
-    client.send_raw(
-        b"{\"jsonrpc\":\"2.0\",\"id\":\"slow\",\"method\":\"tools/call\",\"params\":{\"name\":\"slow\",\
-          \"arguments\":{\"ms\":3600000}}}\n",
-    );
-    let heard = client.call("echo", &json!({"text": "meanwhile"}));
-    assert_eq!(heard["result"]["content"][0]["text"], "meanwhile", "{heard}");
+    client.send_raw(&slow_call());
+    let answer = client.call("echo", &json!({"text": "meanwhile"}));
+    assert_eq!(answer["result"]["content"][0]["text"], "meanwhile", "{answer}");
     let closed = Instant::now();
     client.server.close_stdin();
     assert!(client.server.wait(PATIENCE).is_some());
     assert!(closed.elapsed() < SOON, "{:?}", closed.elapsed());
     // Whoever is still waiting for an answer is given some time at the end of the face, and not more.
-    assert!(serve.stop().is_some());
+    assert!(face.stop());
 }
 
 #[test]
@@ -137,15 +124,12 @@ fn a_large_answer_arrives_whole_and_who_reads_it_slowly_holds_up_nobody() {
     let test = "a_large_answer_arrives_whole_and_who_reads_it_slowly_holds_up_nobody";
     let Some(modern) = parts::modern(test) else { return };
     let server = Talk::start(&modern, 0);
-    let (home, serve, key) = server.serve("enforce");
-    let mut slow_reader = Caller::open(&serve.site("it", &key));
-    let mut large = slow_reader.call_and_wait("big", &json!({ "bytes": LARGE })).unwrap();
-    large.piece().unwrap();
-    let mut other = Caller::open(&serve.site("it", &key));
-    let heard = other.call("echo", &json!({"text": "meanwhile"}));
-    assert_eq!(heard["result"]["content"][0]["text"], "meanwhile", "{heard}");
-    large.read_to_end();
-    assert_large(&answer_to(&large.answer, &json!(1)).unwrap());
+    let (home, face, key) = server.behind_serve();
+    let mut slow_reader = HttpClient::open(&face, "it", &key);
+    let large = face.open(&slow_reader.call_request("big", &json!({ "bytes": LARGE }))).head();
+    let mut other = HttpClient::open(&face, "it", &key);
+    assert_eq!(heard(&other.call("echo", &json!({"text": "meanwhile"}))), "meanwhile");
+    assert_large(&large.response().json());
     let mut client = McpClient::open(&mut home.callgate(["run", "--url", &server.url()]));
     assert_large(&client.call("big", &json!({ "bytes": LARGE })));
 }
@@ -170,12 +154,12 @@ impl Talk {
     }
 
     /// `callgate serve` in front of it, and a key.
-    fn serve(&self, mode: &str) -> (Home, Listening, String) {
+    fn behind_serve(&self) -> (Home, Face, String) {
         let table = format!("\n[servers.it]\nurl = {}\n", json!(self.url()));
-        let home = Home::with_policy(&(no_deleting(mode) + &table));
-        let key = home.key("life", &[]);
-        let serve = Listening::serve(&home, &[]);
-        (home, serve, key)
+        let home = Home::with_policy(&(no_deleting("enforce") + &table));
+        let face = Face::start(&home, &[]);
+        let key = key(&home, "life", None, &[Scope::Call]);
+        (home, face, key)
     }
 
     fn was_asked(&self, tool: &str) -> bool {
@@ -191,6 +175,20 @@ impl Talk {
 fn asked(log: &Path, tool: &str) -> bool {
     let log = std::fs::read_to_string(log).unwrap_or_default();
     log.lines().any(|line| line == format!("tools/call {tool}"))
+}
+
+/// A call that is not answered while a test runs, as a line.
+fn slow_call() -> Vec<u8> {
+    let params = json!({"name": "slow", "arguments": {"ms": NEVER_MS}});
+    let call = json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": params});
+    format!("{call}\n").into_bytes()
+}
+
+/// The text that a tool answered.
+fn heard(response: &Response) -> String {
+    let answer = response.json();
+    let text = answer["result"]["content"][0]["text"].as_str();
+    text.unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
 /// The answer to a call whose server vanished: ours, and it does not claim to know what was done.

@@ -10,10 +10,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use callgate::store::AuditRow;
+use callgate::store::{AuditRow, Scope};
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::support::face::{Face, key};
 use crate::support::home::{Home, Told, until};
 use crate::support::parts::{self, Modern};
 use crate::support::process::{Line, PATIENCE, Piped, command_line};
@@ -101,11 +102,11 @@ fn the_rust_sdk_server_is_heard_the_same_over_every_transport_in_both_eras() {
 fn the_inspector_lists_and_calls_through_serve() {
     let Some(modern) = parts::modern("the_inspector_lists_and_calls_through_serve") else { return };
     let home = Home::with_policy(&policy("enforce", &child_table(&talk(&modern, "stdio"))));
-    let authorization = format!("Authorization: Bearer {}", home.key("inspector", &[]));
-    let serve = Listening::serve(&home, &[]);
+    let face = Face::start(&home, &[]);
+    let authorization = format!("Authorization: Bearer {}", key(&home, "inspector", None, &[Scope::Call]));
+    let endpoint = format!("{}/mcp/it", face.url());
     let inspect = |more: &[&str]| {
         let words = modern.package("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
-        let endpoint = serve.endpoint("it");
         let options = ["--cli", &endpoint, "--transport", "http", "--header", &authorization, "--method"];
         let mut command = command_line(&words, &options);
         home.settle(command.args(more));
@@ -248,14 +249,14 @@ fn converse(client: &Client, way: &Way, mode: &str, steps: &[Value]) -> Converse
     let url = remote.as_ref().map(|remote| remote.url.as_str());
     home.write_policy(&policy(mode, &way.server.table(url)));
     let serve = (way.door == Door::Serve).then(|| {
-        let key = home.key("conversation", &[]);
         let mut command = home.callgate(["serve", "--listen", "127.0.0.1:0"]);
-        command.env("TALK_LOG", &log);
-        (Listening::serving(command), key)
+        let face = Face::of(command.env("TALK_LOG", &log));
+        (face, key(&home, "conversation", None, &[Scope::Call]))
     });
     let mut described = match &serve {
-        Some((serve, key)) => {
-            json!({"url": serve.endpoint("it"), "headers": {"Authorization": format!("Bearer {key}")}})
+        Some((face, key)) => {
+            let url = format!("{}/mcp/it", face.url());
+            json!({"url": url, "headers": {"Authorization": format!("Bearer {key}")}})
         }
         None => json!({"command": way.server.run(url)}),
     };
@@ -264,8 +265,8 @@ fn converse(client: &Client, way: &Way, mode: &str, steps: &[Value]) -> Converse
     let mut command = command_line(&client.words, &[described.to_string()]);
     home.settle(command.env("TALK_LOG", &log));
     let answers = answers(&mut command);
-    if let Some((serve, _)) = serve {
-        assert!(serve.stop().is_some(), "{way:?} did not end");
+    if let Some((face, _)) = serve {
+        assert!(face.stop(), "{way:?} did not end");
     }
     let asked = fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect();
     Conversed { answers, asked, rows: rows(&home, steps) }

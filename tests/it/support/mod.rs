@@ -4,14 +4,12 @@
 //!
 //! Invariant: nothing here waits without a deadline, and no process outlives the value that stands for it.
 
-pub mod caller;
 pub mod corpus;
 pub mod face;
 pub mod frames;
 pub mod gates;
 
 pub mod home;
-pub mod http;
 pub mod parsers;
 pub mod parts;
 pub mod process;
