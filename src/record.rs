@@ -292,6 +292,8 @@ pub enum NoticeKind {
     InputCarried,
     /// The session ended.
     SessionEnded,
+    /// A request over HTTP was refused before anything of it was read as a message.
+    RequestRefused,
 }
 
 impl NoticeKind {
@@ -306,6 +308,7 @@ impl NoticeKind {
             Self::UnknownMethod => "unknown_method",
             Self::InputCarried => "input_carried",
             Self::SessionEnded => "session_ended",
+            Self::RequestRefused => "request_refused",
         }
     }
 }

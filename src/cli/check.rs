@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::Exit;
 use super::places::Place;
-use super::question::{Question, claims, given, instant, server_named};
+use super::question::{Question, claims, instant, unasked};
+use crate::proxy::{given, server_named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +65,7 @@ impl Check {
             agent: self.agent.as_deref(),
             claims: claims(&config, server, &self.tool),
             at: self.at,
-            before: given(&config.policy, &self.after, Some(self.calls_before))?,
+            before: given(&config.policy, &self.after, Some(self.calls_before)).map_err(unasked)?,
         };
         let (answer, words) = question.ask(&config)?;
         let mut out = anstream::stdout().lock();

@@ -15,13 +15,14 @@ use clap::Args;
 use self::words::{Scope, Told};
 use super::Exit;
 use super::places::{self, Place};
-use super::question::{Question, claims, given, instant, server_named};
-use super::run::{facts, session_info};
+use super::question::{Question, claims, instant, unasked};
 use crate::call::{Call, Reading};
 use crate::clock;
 use crate::policy::explain::{Before, Holds, Inquiry, Lost};
 use crate::policy::{Facts, Keep, Redactor, World};
-use crate::proxy::LocalLinks;
+use crate::proxy::{
+    LocalLinks, Unasked, facts, folder, given, home_text, reading, server_named, session_info,
+};
 use crate::settings::{Config, read};
 use crate::store::{Nearest, Reader, Recalled};
 use crate::wire::{Json, shown};
@@ -53,7 +54,7 @@ pub(super) struct Explain {
     /// The audit store [default: the policy file's, else the usual one]
     #[arg(long, value_name = "FILE", requires = "call", conflicts_with = "tool")]
     store: Option<PathBuf>,
-    /// A call that nobody made: the tool (with --method: the prompt, the resource's URI, or `form` and `url` for elicitation/create)
+    /// A call that nobody made: the tool (with --method: the prompt, or the resource's URI)
     #[arg(long, value_name = "NAME", required_unless_present = "call")]
     tool: Option<String>,
     /// The arguments, a JSON object; `-` reads them from stdin [default: none]
@@ -131,20 +132,18 @@ impl Explain {
             before: Before::default(),
         };
         let line = question.line()?;
-        let call = match question.reading(&line) {
+        let call = match reading(line.as_bytes(), question.tool).map_err(unasked)? {
             Reading::Call(call) => Given {
                 method: call.method.into_owned(),
                 name: call.name.into_owned(),
                 arguments: call.arguments.map(|json| json.text().to_owned()),
             },
             Reading::Malformed(_) => return question.ask(&config).and_then(|(_, words)| only(&words)),
-            Reading::Other => {
-                return Err(Exit::Usage.because("requests with this method are not judged: they pass"));
-            }
+            Reading::Other => return Err(unasked(Unasked::NotJudged)),
         };
-        let info = session_info(&config, question.agent, question.server, std::env::current_dir().ok())?;
+        let info = session_info(&config, question.agent, question.server, folder(&config, question.server))?;
         let (facts, lost) = (facts(&info), Lost::default());
-        let before = given(&config.policy, &self.after, self.calls_before)?;
+        let before = given(&config.policy, &self.after, self.calls_before).map_err(unasked)?;
         let unix_ms = self.at.unwrap_or_else(|| clock::now().unix_ms);
         Ok(Some(Case { call, facts, lost, before, unix_ms, recalled: None, config }))
     }
@@ -284,7 +283,7 @@ fn facts_then(recalled: &Recalled) -> Facts {
         environment: row.environment.clone(),
         server: row.server.clone(),
         root: recalled.root.clone(),
-        home: places::home_text(),
+        home: home_text(),
     }
 }
 

@@ -17,6 +17,7 @@ mod question;
 mod rows;
 mod run;
 mod schema;
+mod serve;
 mod start;
 mod status;
 mod tail;
@@ -91,6 +92,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Serve(serve::Serve),
     Check(check::Check),
     Tail(tail::Tail),
     Log(log::Log),
@@ -131,6 +133,7 @@ impl Command {
     fn run(self) -> anyhow::Result<u8> {
         match self {
             Self::Run(run) => run.run(),
+            Self::Serve(serve) => serve.run().map(code),
             Self::Check(check) => check.run().map(code),
             Self::Tail(tail) => tail.run().map(code),
             Self::Log(log) => log.run().map(code),

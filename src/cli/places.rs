@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{Exit, paint};
 use crate::policy::FailMode;
-use crate::proxy::{Reason, Unread, gather};
+use crate::proxy::{Reason, Unread, gather, home, home_text};
 use crate::settings::{Config, Environment, Read, read};
 
 /// Where the policy is.
@@ -136,16 +136,6 @@ pub(super) fn default_store() -> anyhow::Result<PathBuf> {
 /// The store that a config names.
 pub(super) fn store(config: &Config) -> anyhow::Result<PathBuf> {
     config.settings.audit.path.clone().map_or_else(default_store, Ok)
-}
-
-/// `~`
-fn home() -> Option<PathBuf> {
-    std::env::home_dir().filter(|home| home.is_absolute())
-}
-
-/// `~` as rules and facts have it.
-pub(super) fn home_text() -> Option<String> {
-    home().and_then(|home| home.into_os_string().into_string().ok())
 }
 
 /// A variable that is set to something.

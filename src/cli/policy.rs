@@ -15,7 +15,7 @@ use super::places::{self, File, Place};
 use super::schema::Schema;
 use crate::clock;
 use crate::policy::{By, Diagnostic, Facts, Tried, World, notes_on_known, run_examples};
-use crate::proxy::{Unread, gather, summary};
+use crate::proxy::{Unread, gather, home_text, summary};
 use crate::settings::{Config, read};
 
 /// The sub-commands of `policy`.
@@ -177,7 +177,7 @@ fn facts(config: &Config) -> Facts {
         groups: identity.groups,
         environment: identity.environment,
         root: identity.root,
-        home: places::home_text(),
+        home: home_text(),
         ..Facts::default()
     }
 }

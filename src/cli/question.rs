@@ -1,26 +1,18 @@
-//! A call that nobody makes: asked about by `check` and `explain`, judged as `run` would judge it, and told in words.
+//! A call that nobody makes, as the command line asks about it, and the answer in words.
 //!
-//! It records nothing and spends nothing. Invariant: the line that is judged is the one that a client would send.
-
-use std::sync::Arc;
+//! It judges nothing itself. Invariant: shadow never hides the truth: the first word is the verdict, whatever would happen.
 
 use anstyle::Style;
-use serde_json::Value;
-use unicode_normalization::UnicodeNormalization;
 
 use super::Exit;
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places;
-use super::run::{facts, session_info};
-use crate::call::{Call, Reading, read_either};
-use crate::clock;
 use crate::guard::Answer;
 use crate::policy::explain::Before;
-use crate::policy::{Claims, Effect, Mode, Policy, Verdict, World, unix_ms};
-use crate::proxy::LocalLinks;
+use crate::policy::{Claims, Effect, Mode, Policy, Verdict, unix_ms};
+use crate::proxy::{self, Asked, Listed, Unasked, request};
 use crate::settings::Config;
-use crate::store::Reader;
-use crate::wire::{Frame, Json, mcp, read, shown};
+use crate::wire::shown;
 
 /// A call that nobody makes.
 pub(super) struct Question<'a> {
@@ -44,101 +36,43 @@ pub(super) struct Question<'a> {
 
 impl Question<'_> {
     /// The policy's answer, for scripts and in words.
-    pub fn ask(&self, config: &Config) -> anyhow::Result<(Answer, String)> {
+    pub fn ask(self, config: &Config) -> anyhow::Result<(Answer, String)> {
         let line = self.line()?;
-        let info = session_info(config, self.agent, self.server, std::env::current_dir().ok())?;
-        let facts = facts(&info);
-        let policy = &config.policy;
-        let stance = policy.stance(facts.agent.as_deref(), self.server);
-        let world = World::of(&facts)
-            .with_links(&LocalLinks)
-            .at(self.at.unwrap_or_else(|| clock::now().unix_ms))
-            .with_claims(self.claims)
-            .with_past(&self.before);
-        // Read as `run` would read it, so that both judge the same.
-        let (verdict, answer) = match self.reading(&line) {
-            Reading::Call(call) => {
-                let verdict = policy.evaluate(&stance, &call, world);
-                let answer = Answer::of(policy, verdict.as_ref(), call.title(), info.session);
-                (verdict, answer)
-            }
-            Reading::Malformed(malformed) => {
-                let verdict = policy.malformed(&stance);
-                let answer = Answer::of_malformed(policy, verdict.as_ref(), malformed.fault, info.session);
-                (verdict, answer)
-            }
-            Reading::Other => {
-                return Err(Exit::Usage.because("requests with this method are not judged: they pass"));
-            }
+        let question = proxy::Question {
+            line: line.as_bytes(),
+            task_of: self.tool,
+            server: self.server,
+            agent: self.agent,
+            claims: &|_| self.claims,
+            at: self.at,
+            before: self.before,
         };
+        let Asked { answer, verdict } = question.ask(config).map_err(unasked)?;
         let title = if self.tool.is_empty() { self.method } else { self.tool };
-        let words = in_words(title, self.server, policy, verdict.as_ref(), &answer);
+        let words = in_words(title, self.server, &config.policy, verdict.as_ref(), &answer);
         Ok((answer, words))
     }
 
-    /// What `run` would take the line for; a task is taken for one of the tool.
-    pub fn reading<'l>(&self, line: &'l str) -> Reading<'l> {
-        match reading(line) {
-            Reading::Call(call) if call.method == mcp::TASKS_UPDATE => {
-                Reading::Call(Call { name: self.tool.to_owned().into(), ..call })
-            }
-            reading @ (Reading::Call(_) | Reading::Malformed(_) | Reading::Other) => reading,
-        }
-    }
-
-    /// The request that a client would send, or a server.
+    /// The request that a client would send.
     pub fn line(&self) -> anyhow::Result<String> {
-        let arguments = self.arguments.map(json).transpose()?.map(Json::text);
-        let (method, name) = (Value::from(self.method), Value::from(self.tool));
-        let params = match self.method {
-            mcp::TOOLS_CALL | mcp::PROMPTS_GET => match arguments {
-                Some(arguments) => format!(r#"{{"name":{name},"arguments":{arguments}}}"#),
-                None => format!(r#"{{"name":{name}}}"#),
-            },
-            mcp::ELICITATION if arguments.is_none() && !self.tool.is_empty() => {
-                format!(r#"{{"mode":{name}}}"#)
-            }
-            mcp::RESOURCES_READ if arguments.is_none() => format!(r#"{{"uri":{name}}}"#),
-            mcp::RESOURCES_READ => {
-                return Err(Exit::Usage.because("a resource is read by its URI alone, without --arguments"));
-            }
-            _ => arguments.unwrap_or("{}").to_owned(),
-        };
-        Ok(format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{params}}}"#))
+        request(self.method, self.tool, self.arguments).map_err(unasked)
     }
 }
 
-/// What the server claimed of the tool when it was last listed, as far as the store knows. Without a store every tool
-/// is one that was not listed.
+/// Why a question has no answer, as the command line tells it.
+pub(super) fn unasked(why: Unasked) -> anyhow::Error {
+    match why {
+        Unasked::NotJson(why) => Exit::Usage.because(format!("--arguments is not JSON: {why}")),
+        Unasked::NotJudged | Unasked::NotOne | Unasked::ResourceArguments | Unasked::UnknownLabel { .. } => {
+            Exit::Usage.because(why.to_string())
+        }
+        Unasked::Io(error) => error.into(),
+    }
+}
+
+/// What the server claimed of the tool when it was last listed, as far as the store knows.
 pub(super) fn claims(config: &Config, server: &str, tool: &str) -> Option<Claims> {
-    let listed = Reader::open(&places::store(config).ok()?).ok()?.tools().ok()?;
-    let same = listed.iter().filter(|row| row.server == server && row.tool == shown(tool));
-    let claims: Option<Vec<Claims>> =
-        same.map(|row| Json::from_text(row.definition.as_deref()?).map(Claims::of)).collect();
-    claims?.into_iter().reduce(Claims::and)
-}
-
-/// The server that a question is about: the one that is named, else the only one of the file, else `default`.
-pub(super) fn server_named<'c>(named: Option<&'c str>, config: &'c Config) -> &'c str {
-    let servers = &config.settings.servers;
-    let only = servers.keys().next().filter(|_| servers.len() == 1);
-    named.or(only.map(String::as_str)).unwrap_or("default")
-}
-
-/// What is given by hand: labels that are set, and how many calls were counted.
-///
-/// # Errors
-/// Where the policy has no such label.
-pub(super) fn given(policy: &Policy, labels: &[String], calls: Option<u32>) -> anyhow::Result<Before> {
-    let labels: Vec<String> = labels.iter().map(|id| id.nfc().collect()).collect();
-    let is_known = |id: &String| policy.labels.iter().any(|label| *label.id == **id);
-    if let Some(id) = labels.iter().find(|id| !is_known(id)) {
-        let known: Vec<String> = policy.labels.iter().map(|label| shown(&label.id)).collect();
-        let known =
-            if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-        return Err(Exit::Usage.because(format!("the policy has no label `{}`: {known}", shown(id))));
-    }
-    Ok(Before::given(&labels, calls))
+    Listed::in_store(places::store(config).ok()).claims(server, tool)
 }
 
 /// A time on the command line, milliseconds since the Unix epoch.
@@ -146,32 +80,7 @@ pub(super) fn instant(text: &str) -> Result<i64, &'static str> {
     unix_ms(text).ok_or("write date, time and offset: 2026-11-20T10:00:00Z")
 }
 
-/// What `run` would take the line for.
-fn reading(line: &str) -> Reading<'_> {
-    match read(line.as_bytes()) {
-        Ok(Frame::Message(message)) => read_either(&message),
-        Ok(Frame::Blank | Frame::Batch(_)) => Reading::Other,
-        Err(malformed) => Reading::Malformed(malformed),
-    }
-}
-
-/// Arguments as strictly as a frame's: what two parsers read differently is no argument.
-fn json(text: &str) -> anyhow::Result<Json<'_>> {
-    let why = || match serde_json::from_str::<serde_json::Value>(text) {
-        Err(error) => error.to_string(),
-        Ok(_) => "it can be read in two ways (a key twice, or half of a surrogate pair)".to_owned(),
-    };
-    Json::from_text(text.trim())
-        .ok_or_else(|| Exit::Usage.because(format!("--arguments is not JSON: {}", why())))
-}
-
-fn in_words(
-    tool: &str,
-    server: &str,
-    policy: &Arc<Policy>,
-    verdict: Option<&Verdict>,
-    answer: &Answer,
-) -> String {
+fn in_words(tool: &str, server: &str, policy: &Policy, verdict: Option<&Verdict>, answer: &Answer) -> String {
     let name = painted(BOLD, shown(tool));
     let Some(verdict) = verdict else {
         return format!("{} {name}: enforcement is off, nothing is judged", painted(DIM, "OFF"));

@@ -3,7 +3,6 @@
 //! Puts together what [`drive`] needs: the policy, the store, who is at work, the server. stdout is the protocol's.
 
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,13 +12,13 @@ use super::paint;
 use super::places::{self, Place};
 use super::start::Start;
 use super::upstream::{Given, Upstream, start};
-use crate::clock::{self, now};
+use crate::clock;
 use crate::guard::{Opening, Session};
-use crate::policy::{Facts, NoLinks, ResolvePath};
-use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, repository, user};
+use crate::policy::{NoLinks, ResolvePath};
+use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, facts, session_info};
 use crate::record::SessionInfo;
-use crate::settings::{Config, Server};
-use crate::store::{Others, this_process};
+use crate::settings::Config;
+use crate::store::Others;
 use crate::transport::peer::Connected;
 use crate::transport::stdio::{Inlet, Outlet};
 
@@ -101,50 +100,6 @@ impl Run {
     }
 }
 
-/// Who is at work in front of a server that works in `folder`; also for questions about calls that nobody makes.
-pub(super) fn session_info(
-    config: &Config,
-    agent: Option<&str>,
-    server: &str,
-    folder: Option<PathBuf>,
-) -> anyhow::Result<SessionInfo> {
-    let identity = &config.settings.identity;
-    let user = user();
-    // Paths of a server elsewhere are none of ours.
-    let is_remote = matches!(config.settings.servers.get(server), Some(Server::Remote { .. }));
-    let repo = folder.as_deref().and_then(repository);
-    let root = folder.filter(|_| !is_remote);
-    Ok(SessionInfo {
-        session: session_id()?,
-        unix_ms: now().unix_ms,
-        agent: agent.map(str::to_owned).or_else(|| identity.agent.clone()),
-        user: Some(user.name),
-        uid: Some(user.uid),
-        groups: identity.groups.clone(),
-        repo,
-        environment: identity.environment.clone(),
-        client: None,
-        client_version: None,
-        server: server.to_owned(),
-        protocol: None,
-        pid: std::process::id(),
-        process: this_process(),
-        root: identity.root.clone().or_else(|| root?.into_os_string().into_string().ok()),
-    })
-}
-
-/// 50 random bits in Crockford's base 32: enough to tell sessions apart, short enough to read out.
-pub(super) fn session_id() -> anyhow::Result<String> {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut bytes = [0; 10];
-    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
-    Ok(bytes
-        .iter()
-        .filter_map(|byte| DIGITS.get(usize::from(byte % 32)))
-        .map(|digit| char::from(*digit))
-        .collect())
-}
-
 async fn drive_session(
     loaded: Start,
     started: Connected,
@@ -173,31 +128,4 @@ async fn drive_session(
         peer: started.peer,
     };
     Ok(drive(Driven { session, store, reloads, watching, signals, say: paint::say }, ends).await)
-}
-
-/// What the policy may know of them.
-pub(super) fn facts(info: &SessionInfo) -> Facts {
-    Facts {
-        agent: info.agent.clone(),
-        user: info.user.clone(),
-        groups: info.groups.clone(),
-        repo: info.repo.clone(),
-        client: None,
-        environment: info.environment.clone(),
-        server: Some(info.server.clone()),
-        root: info.root.clone(),
-        home: places::home_text(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::session_id;
-
-    #[test]
-    fn session_ids_differ_and_are_easy_to_read() {
-        let (one, two) = (session_id().unwrap(), session_id().unwrap());
-        assert_ne!(one, two);
-        assert!(one.len() == 10 && one.bytes().all(|b| b.is_ascii_alphanumeric() && !b"ilou".contains(&b)));
-    }
 }

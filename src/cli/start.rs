@@ -12,7 +12,7 @@ use super::paint;
 use super::places::{self, Place};
 use crate::policy::FailMode;
 use crate::proxy::{Reloads, Watched, Watching, assigned, source, summary, watch};
-use crate::record::SessionInfo;
+use crate::record::{PolicySource, SessionInfo};
 use crate::settings::{Config, Environment, read};
 use crate::store::{Options, Reader, Store};
 
@@ -21,11 +21,11 @@ pub(super) struct Start {
     /// It, and the settings beside it.
     pub config: Arc<Config>,
     /// The file that is watched.
-    path: Option<PathBuf>,
+    pub path: Option<PathBuf>,
     /// Its text, where it is what is in force.
     text: Option<String>,
     /// What it was read with, and what edits will be read with.
-    environment: Environment,
+    pub environment: Environment,
     /// What becomes of calls where there is nothing to judge them by.
     pub unguarded: Option<FailMode>,
 }
@@ -96,21 +96,29 @@ impl Start {
 
     /// Opens the audit store, and records the policy as the first thing in it.
     pub fn store(&self, info: &SessionInfo) -> anyhow::Result<Store> {
+        let store = Store::start(self.options()?, info.clone());
+        store.policy(self.source(info.unix_ms), assigned(None, &self.config, info.unix_ms, "start"));
+        Ok(store)
+    }
+
+    /// How the audit store is opened.
+    pub fn options(&self) -> anyhow::Result<Options> {
         let audit = &self.config.settings.audit;
-        let options = Options {
+        Ok(Options {
             arguments: audit.arguments,
             durability: audit.durability,
             on_trouble: Box::new(paint::say),
             ..Options::new(places::store(&self.config)?)
-        };
-        let store = Store::start(options, info.clone());
+        })
+    }
+
+    /// The policy as the store keeps it.
+    pub fn source(&self, unix_ms: i64) -> PolicySource {
         let (path, text) =
             (self.path.as_deref().unwrap_or(Path::new("")), self.text.as_deref().unwrap_or_default());
-        let unix_ms = info.unix_ms;
         let mut source = source(&self.config, path, text, unix_ms);
         source.path = source.path.filter(|_| self.text.is_some());
-        store.policy(source, assigned(None, &self.config, unix_ms, "start"));
-        Ok(store)
+        source
     }
 }
 

@@ -12,18 +12,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::evidence::Evidence;
 use super::reload::{Reloads, Watching};
 use super::shutdown::{self, Quiet, SILENCE};
 use super::signals::{Hangups, Signals};
 use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
 use crate::record::Record;
-use crate::store::{NotNow, Store};
+use crate::store::Store;
 use crate::transport::peer::Peer;
 use crate::transport::stdio::{Inlet, Outlet};
-
-/// How long an enforced call waits for a store that another process keeps locked.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The streams between which the driver stands.
 pub struct Ends {
@@ -57,13 +55,11 @@ pub struct Run {
 
 /// Everything both directions share.
 pub(super) struct Gate {
-    pub session: RefCell<Session>,
-    pub store: RefCell<Store>,
+    pub evidence: Evidence,
     reloads: Arc<Reloads>,
     bell: RefCell<watch::Receiver<()>>,
     pub to_client: Outlet,
     pub to_server: Outlet,
-    say: fn(&str),
     /// Chunks moved so far, by which the shutdown tells movement from silence.
     pub moved: Cell<u64>,
 }
@@ -73,13 +69,15 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
     let Ends { mut from_client, to_client, mut from_server, to_server, mut peer } = ends;
     let Signals { mut asked, mut hangups } = run.signals;
     let gate = Gate {
-        session: RefCell::new(run.session),
-        store: RefCell::new(run.store),
+        evidence: Evidence {
+            session: RefCell::new(run.session),
+            store: RefCell::new(run.store),
+            say: run.say,
+        },
         bell: RefCell::new(run.reloads.bell()),
         reloads: run.reloads,
         to_client,
         to_server,
-        say: run.say,
         moved: Cell::new(0),
     };
     let life = {
@@ -96,7 +94,7 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
             never = drains => match never {},
         }
     };
-    let unwritten = gate.store.into_inner().finish(life.store_patience).unwritten;
+    let unwritten = gate.evidence.store.into_inner().finish(life.store_patience).unwritten;
     if unwritten > 0 {
         (run.say)(&format!("{unwritten} audit records could not be written before the end"));
     }
@@ -123,12 +121,12 @@ impl Gate {
             let Ok(Some(chunk)) = inlet.read().await else { return from };
             self.moved.set(self.moved.get() + 1);
             self.adopt();
-            let through = self.session.borrow_mut().through(from);
+            let through = self.evidence.session.borrow_mut().through(from);
             if let Through::Tee(withheld) = through {
                 to.send(&withheld);
                 to.send(chunk);
             }
-            let outbox = self.session.borrow_mut().bytes(from, chunk, now());
+            let outbox = self.evidence.session.borrow_mut().bytes(from, chunk, now());
             self.perform(outbox).await;
         }
     }
@@ -145,45 +143,11 @@ impl Gate {
     }
 
     /// Performs effects in order: what must be committed is committed, then bytes leave, then the rest is queued.
-    pub async fn perform(&self, mut outbox: Outbox) {
-        if let Some(info) = outbox.session.take() {
-            self.store.borrow().session(info);
-        }
-        if outbox.commit_first {
-            outbox = self.committed(outbox).await;
-        }
+    pub async fn perform(&self, outbox: Outbox) {
+        let outbox = self.evidence.before(outbox).await;
         self.to_client.send(&outbox.to_client);
         self.to_server.send(&outbox.to_server);
-        for line in &outbox.say {
-            (self.say)(line);
-        }
-        if !outbox.records.is_empty() {
-            self.store.borrow().queue(outbox.records);
-        }
-    }
-
-    /// Commits here and now; by the writer's thread where another process holds the lock.
-    async fn committed(&self, mut outbox: Outbox) -> Outbox {
-        let records = std::mem::take(&mut outbox.records);
-        let result = self.store.borrow_mut().commit_now(records);
-        match result {
-            Ok(()) => outbox,
-            Err(NotNow::Busy(records)) => self.committed_by_writer(outbox, records).await,
-            Err(NotNow::Failed(records, error)) => self.uncommitted(outbox, records, &error.to_string()),
-        }
-    }
-
-    async fn committed_by_writer(&self, outbox: Outbox, records: Vec<Record>) -> Outbox {
-        let waiting = self.store.borrow().commit_by_writer(records.clone(), COMMIT_PATIENCE);
-        match waiting.await {
-            Ok(()) => outbox,
-            Err(error) => self.uncommitted(outbox, records, &error.to_string()),
-        }
-    }
-
-    fn uncommitted(&self, mut outbox: Outbox, records: Vec<Record>, why: &str) -> Outbox {
-        outbox.records = records;
-        self.session.borrow_mut().unrecorded(outbox, why)
+        self.evidence.after(outbox);
     }
 
     /// Never resolves: takes over each new policy even while no byte moves, and passes SIGHUP on.
@@ -209,13 +173,13 @@ impl Gate {
         }
         bell.mark_unchanged();
         for reload in self.reloads.take() {
-            let store = self.store.borrow();
+            let store = self.evidence.store.borrow();
             let notice = Record::Notice(reload.notice());
             if let Some(loaded) = reload.loaded {
                 store.policy(loaded.source, loaded.assignments);
-                self.session.borrow_mut().adopt(loaded.config.terms());
+                self.evidence.session.borrow_mut().adopt(loaded.config.terms());
             }
-            (self.say)(&reload.text);
+            (self.evidence.say)(&reload.text);
             store.queue(vec![notice]);
         }
     }

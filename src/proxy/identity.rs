@@ -1,8 +1,100 @@
-//! Who is at work, as far as this machine knows: user, repository, working directory.
+//! Who is at work, as far as this machine knows: user, repository, working directory, home.
 //!
 //! Nothing here is taken from the environment's word alone where the system has its own.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::clock::now;
+use crate::policy::Facts;
+use crate::record::SessionInfo;
+use crate::settings::{Config, Server};
+use crate::store::this_process;
+
+/// Who is at work in front of a server that works in `folder`; also for questions about calls that nobody makes.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn session_info(
+    config: &Config,
+    agent: Option<&str>,
+    server: &str,
+    folder: Option<PathBuf>,
+) -> io::Result<SessionInfo> {
+    let identity = &config.settings.identity;
+    let user = user();
+    // Paths of a server elsewhere are none of ours.
+    let is_remote = matches!(config.settings.servers.get(server), Some(Server::Remote { .. }));
+    let repo = folder.as_deref().and_then(repository);
+    let root = folder.filter(|_| !is_remote);
+    Ok(SessionInfo {
+        session: session_id()?,
+        unix_ms: now().unix_ms,
+        agent: agent.map(str::to_owned).or_else(|| identity.agent.clone()),
+        user: Some(user.name),
+        uid: Some(user.uid),
+        groups: identity.groups.clone(),
+        repo,
+        environment: identity.environment.clone(),
+        client: None,
+        client_version: None,
+        server: server.to_owned(),
+        protocol: None,
+        pid: std::process::id(),
+        process: this_process(),
+        root: identity.root.clone().or_else(|| root?.into_os_string().into_string().ok()),
+    })
+}
+
+/// What the policy may know of them.
+pub fn facts(info: &SessionInfo) -> Facts {
+    Facts {
+        agent: info.agent.clone(),
+        user: info.user.clone(),
+        groups: info.groups.clone(),
+        repo: info.repo.clone(),
+        client: None,
+        environment: info.environment.clone(),
+        server: Some(info.server.clone()),
+        root: info.root.clone(),
+        home: home_text(),
+    }
+}
+
+/// Where a server of the file works: in its `cwd`, else where we do.
+pub fn folder(config: &Config, server: &str) -> Option<PathBuf> {
+    let own = match config.settings.servers.get(server) {
+        Some(Server::Child { cwd, .. }) => cwd.clone(),
+        Some(Server::Remote { .. }) | None => None,
+    };
+    own.or_else(|| std::env::current_dir().ok())
+}
+
+/// 50 random bits in Crockford's base 32: enough to tell sessions apart, short enough to read out.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn session_id() -> io::Result<String> {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut bytes = [0; 10];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| io::Error::other(format!("the system gives no random numbers: {error}")))?;
+    Ok(bytes
+        .iter()
+        .filter_map(|byte| DIGITS.get(usize::from(byte % 32)))
+        .map(|digit| char::from(*digit))
+        .collect())
+}
+
+/// `~`
+pub fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| home.is_absolute())
+}
+
+/// `~` as rules and facts have it.
+pub fn home_text() -> Option<String> {
+    home().and_then(|home| home.into_os_string().into_string().ok())
+}
 
 /// The operating system's user, by uid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +162,14 @@ fn without_credentials(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{remote, repository, user, without_credentials};
+    use super::{remote, repository, session_id, user, without_credentials};
+
+    #[test]
+    fn session_ids_differ_and_are_easy_to_read() {
+        let (one, two) = (session_id().unwrap(), session_id().unwrap());
+        assert_ne!(one, two);
+        assert!(one.len() == 10 && one.bytes().all(|b| b.is_ascii_alphanumeric() && !b"ilou".contains(&b)));
+    }
 
     #[test]
     fn credentials_do_not_name_a_repository() {

@@ -75,7 +75,7 @@ pub(super) async fn live(
     };
     let told = peer.end().await;
     let words = gone.or(told).map_or_else(|| "exit status unknown".to_owned(), |gone| gone.to_string());
-    let outbox = gate.session.borrow_mut().server_gone(&words, now());
+    let outbox = gate.evidence.session.borrow_mut().server_gone(&words, now());
     gate.perform(outbox).await;
     tokio::select! {
         () = gate.to_client.flushed() => {}
@@ -103,7 +103,7 @@ async fn farewell(
     peer: &mut Peer,
     asked: &mut Asked,
 ) -> (Option<Gone>, Duration) {
-    let outbox = gate.session.borrow_mut().client_gone(now());
+    let outbox = gate.evidence.session.borrow_mut().client_gone(now());
     gate.perform(outbox).await;
     let close = async {
         gate.to_server.flushed().await;

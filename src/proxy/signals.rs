@@ -9,15 +9,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What is listened to from the start on. A system that grants none is served all the same.
 pub struct Signals {
-    pub(super) asked: Asked,
-    pub(super) hangups: Hangups,
+    /// SIGTERM and SIGINT.
+    pub asked: Asked,
+    /// SIGHUP.
+    pub hangups: Hangups,
 }
 
 /// SIGTERM and SIGINT: the host asks for the end. Without them its closing does.
-pub(super) struct Asked(Vec<Signal>);
+pub struct Asked(Vec<Signal>);
 
 /// SIGHUP: a person asks for a look at the policy file.
-pub(super) struct Hangups(Option<Signal>);
+pub struct Hangups(Option<Signal>);
 
 impl Signals {
     /// Listens from here on; inside a runtime, and before the server is started.

@@ -66,6 +66,15 @@ impl Reader {
         })
     }
 
+    /// Grows with each page of a list that is recorded: while it stays, [`Self::tools`] stays.
+    pub fn last_listing(&self) -> Result<i64, StoreError> {
+        if !self.keeps("listings")? {
+            return Ok(0);
+        }
+        let mut last = self.connection.prepare_cached("SELECT coalesce(max(id), 0) FROM listings")?;
+        Ok(last.query_row([], |row| row.get(0))?)
+    }
+
     /// What the newest calls of tools had as arguments, `most` of them at most. Calls under off kept none.
     pub fn called_with(&self, most: u32) -> Result<Vec<CalledWith>, StoreError> {
         if !self.keeps("events")? {

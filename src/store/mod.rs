@@ -4,9 +4,10 @@
 //! Invariant: rows are only ever added, each linked by hash to the one before it of the same session; `prune` alone takes
 //! rows away, and leaves a sealed account of them.
 //!
-//! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view `audit`), [`Store`] (the two ways in), `queue` (what
-//! waits), `intake` and `judgement` (from records to rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the
-//! thread), `chain` and `verify` (the hashes), [`Reader`], [`prune()`].
+//! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view
+//! `audit`; 0005: API keys), [`Store`] (the two ways in), `queue` (what waits), `intake` and `judgement` (from records to
+//! rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the thread), `chain` and `verify` (the hashes),
+//! [`Reader`], [`prune()`]. [`Keys`] stand beside the log.
 
 mod batch;
 mod chain;
@@ -15,6 +16,7 @@ mod insert;
 mod intake;
 mod judgement;
 mod key;
+mod keys;
 mod known;
 mod ledger;
 mod past;
@@ -43,6 +45,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use error::{NotNow, StoreError};
+pub use keys::{Added, ApiKey, Keys, Revoked, Scope, Secret};
 pub use known::{CalledWith, ToolRow};
 pub use past::Others;
 pub use process::this_process;

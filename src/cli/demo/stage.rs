@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use crate::cli::run::session_id;
+use crate::proxy::session_id;
 
 /// The note that the agent is after.
 pub(super) const NOTE: &str = "plan.md";

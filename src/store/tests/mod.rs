@@ -1,6 +1,7 @@
 //! The store as its users see it, on real files in a folder of their own.
 
 mod crowds;
+mod keys;
 mod listing;
 mod past;
 mod pruning;

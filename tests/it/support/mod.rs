@@ -5,12 +5,15 @@
 //! Invariant: nothing here waits without a deadline, and no process outlives the value that stands for it.
 
 pub mod corpus;
+pub mod face;
 pub mod frames;
 pub mod gates;
+
 pub mod home;
 pub mod parsers;
 pub mod parts;
 pub mod process;
 pub mod record;
+pub mod serving;
 pub mod source;
 pub mod web;

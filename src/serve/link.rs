@@ -1,0 +1,420 @@
+//! One session of the face at work: a guard, its store and its server, between the streams of one client.
+//!
+//! It performs what the guard decides and decides nothing but the way of an answer. Both directions are futures on one
+//! thread around one guard that is never borrowed across an await, as in the sidecar's own driver.
+//!
+//! Invariant: a line that must be committed first leaves after the commit, or by the guard's leave; while nothing can
+//! enforce, it leaves before it is looked at.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::posted::{Kind, Posted, place, splice};
+use super::refused::Why;
+use super::routes::{Listens, Routes, UNRELATED};
+use super::stream::{End, Gone, Reader, Stream};
+use super::upstream::{FromServer, ToServer};
+use crate::clock::now;
+use crate::guard::{Outbox, Side, Through};
+use crate::proxy::{Evidence, Reload};
+use crate::record::Record;
+use crate::transport::remote::Said;
+use crate::wire::{IdKey, glance};
+
+/// Streams that have ended and are kept for a client that lost its connection.
+const MOST_ENDED: usize = 16;
+/// What all streams may hold for such clients, bytes.
+const MOST_HELD: usize = 16 << 20;
+/// How long requests in flight may take when the face ends.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What a request asks of a session.
+pub(super) enum Ask {
+    /// To send a message.
+    Post(Posted, oneshot::Sender<Reply>),
+    /// To listen: to what belongs to no request, or from after an event of a stream on.
+    Listen(Option<(u64, u64)>, oneshot::Sender<Result<Reader, Why>>),
+}
+
+/// What comes of a message.
+pub(super) enum Reply {
+    /// It is taken, and nothing will be said of it.
+    Accepted,
+    /// It has no single meaning: what is said of that.
+    Malformed(Vec<u8>),
+    /// Its answers come here.
+    Answers(Reader),
+    /// It has no single meaning, and was passed on: an error may come here.
+    Perhaps(Reader),
+}
+
+/// What the face tells a session.
+pub(super) enum Word {
+    /// The policy file was read again.
+    Reload(Arc<Reload>),
+    /// To end once everything in flight is answered.
+    Finish,
+    /// To end.
+    End,
+}
+
+/// Whether requests share a session by its id, or by who sends them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Era {
+    /// 2025-03-26 to 2025-11-25.
+    Sessions,
+    /// 2026-07-28.
+    Modern,
+}
+
+/// Why a session ends.
+pub(super) enum Over {
+    /// The client or the face wants it, or nobody came for long.
+    Asked,
+    /// The server said its last word.
+    Silent,
+    /// The server exited: how, in words.
+    Exited(String),
+}
+
+/// A session.
+pub(super) struct Link {
+    pub evidence: Evidence,
+    pub to: ToServer,
+    pub era: Era,
+    pub routes: RefCell<Routes>,
+    pub streams: RefCell<BTreeMap<u64, Stream>>,
+    /// Of messages that nobody can tell whom they ask.
+    unreadable: RefCell<VecDeque<Stream>>,
+    /// A reader took something.
+    read: Arc<Notify>,
+    /// Something was answered.
+    answered: Notify,
+    gone: Gone,
+    opened: Cell<u64>,
+    renamed: Cell<u64>,
+    /// When a request last came, steady microseconds.
+    active_us: Cell<u64>,
+}
+
+impl Link {
+    /// A session before its first message. `gone` is where its readers say that they have gone.
+    pub fn new(evidence: Evidence, to: ToServer, era: Era, gone: Gone) -> Self {
+        let read = Arc::default();
+        let unrelated = Stream::new(UNRELATED, &read);
+        Self {
+            evidence,
+            to,
+            era,
+            routes: RefCell::default(),
+            streams: RefCell::new(BTreeMap::from([(UNRELATED, unrelated)])),
+            unreadable: RefCell::default(),
+            read,
+            answered: Notify::new(),
+            gone,
+            opened: Cell::new(UNRELATED),
+            renamed: Cell::new(0),
+            active_us: Cell::new(now().steady_us),
+        }
+    }
+
+    /// Does what requests ask, until nobody can ask any more.
+    pub async fn hear_clients(&self, asks: &mut mpsc::Receiver<Ask>) -> Over {
+        loop {
+            self.to.room().await;
+            let Some(ask) = asks.recv().await else { return Over::Asked };
+            self.active_us.set(now().steady_us);
+            match ask {
+                Ask::Post(posted, answer) => self.post(posted, answer).await,
+                // Whoever asked may have gone.
+                Ask::Listen(after, answer) => drop(answer.send(self.listen(after))),
+            }
+        }
+    }
+
+    /// Passes on what the server says, until it has said all.
+    pub async fn hear_server(&self, from: &mut FromServer) -> Over {
+        loop {
+            while self.streams.borrow().values().any(Stream::is_full) {
+                self.read.notified().await;
+            }
+            let Some(said) = from.next().await else { return Over::Silent };
+            self.hear(said).await;
+        }
+    }
+
+    /// Does what the face says, until that is to end.
+    pub async fn obey(&self, words: &mut mpsc::UnboundedReceiver<Word>) -> Over {
+        while let Some(word) = words.recv().await {
+            match word {
+                Word::Reload(reload) => self.adopt(&reload),
+                Word::Finish => {
+                    let quiet = async {
+                        while !self.routes.borrow().is_empty() {
+                            self.answered.notified().await;
+                        }
+                    };
+                    let _ = tokio::time::timeout(GRACE, quiet).await;
+                    return Over::Asked;
+                }
+                Word::End => return Over::Asked,
+            }
+        }
+        Over::Asked
+    }
+
+    /// Looks after streams whose readers have gone. Resolves when there can be no more readers.
+    pub async fn miss_readers(&self, went: &mut mpsc::UnboundedReceiver<u64>) -> Over {
+        while let Some(number) = went.recv().await {
+            self.active_us.set(now().steady_us);
+            if self.era == Era::Modern && number != UNRELATED {
+                self.streams.borrow_mut().remove(&number);
+                let ids = self.routes.borrow_mut().abandon(number);
+                for id in ids {
+                    self.cancel(&id).await;
+                }
+            }
+            if number != UNRELATED && self.routes.borrow().is_idle(number) {
+                self.end(number, End::Closed);
+            }
+            self.sweep();
+        }
+        Over::Asked
+    }
+
+    /// Resolves when nobody has asked or listened for so long, and nothing is in flight.
+    pub async fn rest(&self, idle: Duration) -> Over {
+        loop {
+            let silent = Duration::from_micros(now().steady_us.saturating_sub(self.active_us.get()));
+            let is_busy =
+                !self.routes.borrow().is_empty() || self.streams.borrow().values().any(Stream::is_read);
+            match idle.checked_sub(silent).filter(|left| !left.is_zero()) {
+                None if !is_busy => return Over::Asked,
+                None => tokio::time::sleep(idle).await,
+                Some(left) => tokio::time::sleep(left).await,
+            }
+        }
+    }
+
+    /// One message of the client.
+    async fn post(&self, mut posted: Posted, answer: oneshot::Sender<Reply>) {
+        let spelled = self.rename(&mut posted);
+        let line = std::mem::take(&mut posted.line);
+        let is_tee = self.is_tee(Side::Client);
+        if is_tee {
+            self.to.send(&line);
+        }
+        let outbox = self.evidence.session.borrow_mut().client_bytes(&line, now());
+        let mut outbox = self.evidence.before(outbox).await;
+        let reply = if is_malformed(&outbox.to_client) {
+            Reply::Malformed(std::mem::take(&mut outbox.to_client))
+        } else if !posted.asks.is_empty() {
+            let stream = self.open();
+            let number = self.opened.get();
+            let mut routes = self.routes.borrow_mut();
+            posted.asks.iter().for_each(|asked| routes.depart(asked, number, spelled.clone()));
+            self.reader(&stream).map_or(Reply::Accepted, Reply::Answers)
+        } else if is_tee && posted.kind == Kind::Unreadable {
+            let stream = self.open();
+            let reader = self.reader(&stream);
+            let mut unreadable = self.unreadable.borrow_mut();
+            unreadable.retain(Stream::is_read);
+            unreadable.push_back(stream);
+            reader.map_or(Reply::Accepted, Reply::Perhaps)
+        } else {
+            Reply::Accepted
+        };
+        // Whoever asked may have gone; then the reader in the reply says so.
+        let _ = answer.send(reply);
+        self.perform(outbox, None);
+        if let Some(stream) = posted.cancels.and_then(|id| self.routes.borrow_mut().cancel(&id)) {
+            self.end(stream, End::Closed);
+        }
+    }
+
+    /// One line of the server.
+    pub async fn hear(&self, said: Said) {
+        let about = said.about.as_ref();
+        if self.is_tee(Side::Server) {
+            self.deliver(&said.line, about);
+        }
+        let outbox = self.evidence.session.borrow_mut().server_bytes(&said.line, now());
+        let outbox = self.evidence.before(outbox).await;
+        self.perform(outbox, about);
+    }
+
+    /// Lets out what may leave by now, and queues the rest for the store.
+    pub fn perform(&self, outbox: Outbox, about: Option<&IdKey>) {
+        self.to.send(&outbox.to_server);
+        for line in outbox.to_client.split_inclusive(|byte| *byte == b'\n') {
+            self.deliver(line, about);
+        }
+        self.evidence.after(outbox);
+    }
+
+    /// Nothing more comes on a stream.
+    pub fn end(&self, stream: u64, end: End) {
+        if let Some(stream) = self.streams.borrow().get(&stream) {
+            stream.end(end);
+        }
+        self.answered.notify_one();
+    }
+
+    /// Whether a line of one side passes unseen. Whole lines come here, so that nothing was ever kept back of one.
+    fn is_tee(&self, side: Side) -> bool {
+        matches!(self.evidence.session.borrow_mut().through(side), Through::Tee(_))
+    }
+
+    /// Writes a line of the server to the stream that it belongs to.
+    fn deliver(&self, line: &[u8], about: Option<&IdKey>) {
+        let content = line.strip_suffix(b"\n").unwrap_or(line);
+        let listens = self.streams.borrow().get(&UNRELATED).is_some_and(Stream::is_read);
+        let listens = if listens { Listens::Yes } else { Listens::No };
+        let Some(way) = self.routes.borrow_mut().way(content, about, listens) else {
+            return self.astray(content);
+        };
+        if self.is_about_the_unreadable(content) {
+            return;
+        }
+        let mut line = line.to_vec();
+        if let Some(spelled) = way.spelled {
+            restore(&mut line, &spelled);
+        }
+        let end = way.last.then_some(End::Answered);
+        if let Some(stream) = self.streams.borrow().get(&way.stream) {
+            stream.push(line, end);
+        }
+        if way.last {
+            self.answered.notify_one();
+        }
+        self.sweep();
+    }
+
+    /// A line that is no message would be an answer to nobody: people get it.
+    fn astray(&self, content: &[u8]) {
+        if glance(content).kind == crate::wire::GlanceKind::NotJson {
+            let text = String::from_utf8_lossy(content.get(..400).unwrap_or(content)).into_owned();
+            (self.evidence.say)(&format!("the server printed to stdout: {}", text.escape_debug()));
+        }
+    }
+
+    /// An error without id is the answer to a message that nobody could read, if there was one.
+    fn is_about_the_unreadable(&self, content: &[u8]) -> bool {
+        let seen = glance(content);
+        if seen.kind != crate::wire::GlanceKind::Error || seen.id.is_some() {
+            return false;
+        }
+        let mut waiting = self.unreadable.borrow_mut();
+        while let Some(stream) = waiting.pop_front() {
+            if stream.is_read() {
+                stream.push([content, b"\n"].concat(), Some(End::Answered));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// In the modern era clients that share a session number their requests alike: the second gets another id.
+    fn rename(&self, posted: &mut Posted) -> Option<String> {
+        let taken =
+            |posted: &Posted| posted.asks.iter().any(|asked| self.routes.borrow().contains(&asked.id));
+        if self.era != Era::Modern || !taken(posted) {
+            return None;
+        }
+        let spelled = posted.id()?;
+        while taken(posted) {
+            self.renamed.set(self.renamed.get() + 1);
+            posted.rename(&format!("\"callgate-{}\"", self.renamed.get()))?;
+        }
+        Some(spelled)
+    }
+
+    /// The client closed the response (2026-07-28: that takes the request back). Servers on stdio are told in words.
+    async fn cancel(&self, id: &IdKey) {
+        let id = match id {
+            IdKey::Number(number) => number.to_string(),
+            IdKey::Text(text) => serde_json::Value::from(&**text).to_string(),
+        };
+        let line = format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{id},\"reason\":\"the client closed the response\"}}}}\n"
+        );
+        if self.is_tee(Side::Client) {
+            self.to.send(line.as_bytes());
+        }
+        let outbox = self.evidence.session.borrow_mut().client_bytes(line.as_bytes(), now());
+        let outbox = self.evidence.before(outbox).await;
+        self.perform(outbox, None);
+    }
+
+    fn listen(&self, after: Option<(u64, u64)>) -> Result<Reader, Why> {
+        let streams = self.streams.borrow();
+        let number = after.map_or(UNRELATED, |(stream, _)| stream);
+        let stream = streams.get(&number).ok_or(Why::EventUnknown)?;
+        match after {
+            None if stream.is_read() => Err(Why::StreamTaken),
+            None => stream.reader(stream.taken(), &self.gone).map_err(|()| Why::EventUnknown),
+            // Of the stream that belongs to no request, what is left is better than nothing.
+            Some((UNRELATED, seq)) => stream
+                .reader(seq, &self.gone)
+                .or_else(|()| stream.reader(stream.taken(), &self.gone))
+                .map_err(|()| Why::EventUnknown),
+            Some((_, seq)) => stream.reader(seq, &self.gone).map_err(|()| Why::EventUnknown),
+        }
+    }
+
+    fn open(&self) -> Stream {
+        self.opened.set(self.opened.get() + 1);
+        let stream = Stream::new(self.opened.get(), &self.read);
+        self.streams.borrow_mut().insert(self.opened.get(), stream.clone());
+        stream
+    }
+
+    fn reader(&self, stream: &Stream) -> Option<Reader> {
+        stream.reader(0, &self.gone).ok()
+    }
+
+    /// Lets go of streams that nobody will ask for again: the oldest of those that have ended.
+    fn sweep(&self) {
+        let mut streams = self.streams.borrow_mut();
+        let idle = |stream: &Stream| stream.is_ended() && !stream.is_read();
+        let ended: Vec<u64> =
+            streams.iter().filter(|(_, stream)| idle(stream)).map(|(number, _)| *number).collect();
+        let mut held: usize = streams.values().filter(|stream| !stream.is_read()).map(Stream::held).sum();
+        let mut left = ended.len();
+        for number in ended {
+            if left <= MOST_ENDED && held <= MOST_HELD {
+                return;
+            }
+            held -= streams.remove(&number).map_or(0, |stream| stream.held());
+            left -= 1;
+        }
+    }
+
+    fn adopt(&self, reload: &Reload) {
+        let store = self.evidence.store.borrow();
+        if let Some(loaded) = &reload.loaded {
+            // Who is under which mode is told once, by the face.
+            store.policy(loaded.source.clone(), Vec::new());
+            self.evidence.session.borrow_mut().adopt(loaded.config.terms());
+        }
+        store.queue(vec![Record::Notice(reload.notice())]);
+    }
+}
+
+/// Whether the guard says that the message has no single meaning. The mark cannot stand inside a string: its quotes
+/// would be escaped.
+fn is_malformed(frames: &[u8]) -> bool {
+    memchr::memmem::find(frames, b"\"type\":\"malformed_frame\"").is_some()
+}
+
+/// Puts the client's own id into an answer.
+fn restore(line: &mut Vec<u8>, spelled: &str) {
+    let at = glance(line.strip_suffix(b"\n").unwrap_or(line)).id.and_then(|id| place(line, id.raw()));
+    if let Some(at) = at {
+        splice(line, at, spelled);
+    }
+}
