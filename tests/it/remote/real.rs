@@ -12,14 +12,18 @@ use crate::support::process::{McpClient, PATIENCE, Piped};
 
 /// A reference server on a port of its own, once it listens.
 fn everything(test: &str, transport: &str) -> Option<(Piped, u16)> {
-    let words = parts::node(test)?.server("server-everything");
     // Free now, and soon taken again; the server cannot tell which port it got.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    everything_at(test, transport, port).map(|server| (server, port))
+}
+
+fn everything_at(test: &str, transport: &str, port: u16) -> Option<Piped> {
+    let words = parts::node(test)?.server("server-everything");
     let mut command = Command::new(&words[0]);
     let server = Piped::start(command.args(&words[1..]).arg(transport).env("PORT", port.to_string()));
     let listens = until(PATIENCE, || server.stderr().contains(&port.to_string()).then_some(()));
     assert!(listens.is_some(), "{}", server.stderr());
-    Some((server, port))
+    Some(server)
 }
 
 fn converse(home: &Home, url: &str, more: &[&str]) {
@@ -53,19 +57,19 @@ fn server_everything_is_governed_over_sse() {
 
 #[test]
 fn server_everything_killed_and_restarted_is_used_again() {
-    let Some((mut server, port)) = everything("server-everything restarted", "streamableHttp") else {
-        return;
-    };
-    let home = Home::new();
-    let mut client = McpClient::open(&mut sidecar(&home, &format!("http://127.0.0.1:{port}/mcp"), &[]));
-    assert!(client.call("echo", &json!({"message": "a"})).get("result").is_some());
-    server.kill();
-    assert_eq!(kind(&client.call("echo", &json!({"message": "b"}))), "server_unreachable");
-    let words = parts::node("server-everything restarted").unwrap().server("server-everything");
-    let mut command = Command::new(&words[0]);
-    let again = Piped::start(command.args(&words[1..]).arg("streamableHttp").env("PORT", port.to_string()));
-    let listens = until(PATIENCE, || again.stderr().contains(&port.to_string()).then_some(()));
-    assert!(listens.is_some(), "{}", again.stderr());
-    let answer = client.call("echo", &json!({"message": "c"}));
-    assert_eq!(answer["result"]["content"][0]["text"], "Echo: c", "{answer}");
+    for (transport, more) in [("streamableHttp", [].as_slice()), ("sse", &["--transport", "sse"])] {
+        let test = "server-everything restarted";
+        let Some((mut server, port)) = everything(test, transport) else { return };
+        let path = if more.is_empty() { "mcp" } else { "sse" };
+        let home = Home::new();
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        let mut client = McpClient::open(&mut sidecar(&home, &url, more));
+        assert!(client.call("echo", &json!({"message": "a"})).get("result").is_some());
+        server.kill();
+        assert_eq!(kind(&client.call("echo", &json!({"message": "b"}))), "server_unreachable");
+        let _again = everything_at(test, transport, port);
+        // The session of before is opened once more, and the host knows nothing of it.
+        let answer = client.call("echo", &json!({"message": "c"}));
+        assert_eq!(answer["result"]["content"][0]["text"], "Echo: c", "{transport}: {answer}");
+    }
 }

@@ -150,6 +150,19 @@ fn a_server_that_never_answers_can_be_told_to_stop_and_does_not_hold_the_end() {
 }
 
 #[test]
+fn a_server_that_does_not_even_answer_the_handshake_does_not_hold_the_end() {
+    let web = Web::start(|_| Reply::never());
+    let home = Home::new();
+    let mut host = host(&home, &web);
+    say(&mut host, &json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}}));
+    say(&mut host, &call(1, "read"));
+    web.await_heard("initialize", |heard| heard.rpc() == "initialize");
+    host.close_stdin();
+    assert_eq!(host.wait(Duration::from_secs(10)).unwrap().code(), Some(0));
+    assert_eq!(web.heard().len(), 1);
+}
+
+#[test]
 fn a_result_of_32_mebibytes_passes_whole_by_either_way() {
     let large = "x".repeat(32 << 20);
     let length = large.len();
