@@ -60,6 +60,7 @@ impl Session {
         });
         self.client = lines;
         self.between_lines(&mut out);
+        self.between_client_lines(&mut out);
         out
     }
 

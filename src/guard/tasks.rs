@@ -33,7 +33,7 @@ struct Task {
     /// The call that made it, until the task ends.
     call: Option<InFlight>,
     /// What it asked the client when it was last let pass: a client that asks for its state again is told the same.
-    asked: Option<u64>,
+    asked: Option<[u8; 32]>,
 }
 
 impl Tasks {
@@ -70,12 +70,12 @@ impl Tasks {
     }
 
     /// Whether the task asks what it asked before, so that it was judged. `digest` is of what it asks.
-    pub(super) fn asks_again(&self, id: &str, digest: u64) -> bool {
+    pub(super) fn asks_again(&self, id: &str, digest: [u8; 32]) -> bool {
         self.by_id.get(id).is_some_and(|task| task.asked == Some(digest))
     }
 
     /// Notes what a task asks and may ask.
-    pub(super) fn may_ask(&mut self, id: &str, digest: u64) {
+    pub(super) fn may_ask(&mut self, id: &str, digest: [u8; 32]) {
         if let Some(task) = self.by_id.get_mut(id) {
             task.asked = Some(digest);
         }
