@@ -42,7 +42,7 @@ const MOST_STREAMS: u32 = 256;
 /// From the wish to end to the end: what requests in flight get, and what ending servers take.
 const WHOLE_END: Duration = Duration::from_secs(14);
 /// How often what was only counted is written down.
-const COUNTED: Duration = Duration::from_secs(60);
+const COUNTED: Duration = Duration::from_mins(1);
 /// What the store gets at the end.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// After a connection could not be taken: the system may be out of descriptors.

@@ -89,6 +89,11 @@ impl Stream {
         Self { shared: Arc::new(Shared { number, log, written, read: Arc::clone(read) }) }
     }
 
+    /// Which one it is.
+    pub fn number(&self) -> u64 {
+        self.shared.number
+    }
+
     /// Appends a message; with `end` it is the last.
     pub fn push(&self, line: Vec<u8>, end: Option<End>) {
         let mut log = self.shared.log();
@@ -282,7 +287,9 @@ mod tests {
     #[tokio::test]
     async fn what_was_lost_on_the_way_is_read_again() {
         let (stream, gone, _went) = stream();
-        ["one", "two", "three"].iter().for_each(|line| stream.push((*line).into(), None));
+        for line in ["one", "two", "three"] {
+            stream.push(line.into(), None);
+        }
         let mut lost = stream.reader(0, &gone).unwrap();
         assert_eq!(text(&mut lost).await, "one");
         assert_eq!(text(&mut lost).await, "two");
