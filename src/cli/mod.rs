@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod fmt;
 mod help;
+mod keys;
 mod known;
 mod log;
 mod paint;
@@ -101,6 +102,8 @@ enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Keys(keys::Command),
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoServer(demo::DemoServer),
@@ -140,6 +143,7 @@ impl Command {
             Self::Status(status) => status.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
+            Self::Keys(keys) => keys.run().map(code),
             Self::Demo(demo) => demo.run().map(code),
             Self::DemoServer(server) => server.run().map(code),
         }

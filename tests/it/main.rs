@@ -24,6 +24,7 @@ mod files;
 mod history;
 mod hostile_frames;
 mod includes;
+mod keys;
 mod life;
 mod modes;
 mod parsers;
