@@ -74,6 +74,7 @@ First steps:
   callgate demo                                  see it work on a bundled server
   callgate run -- npx -y @modelcontextprotocol/server-filesystem ~/app
                                                  what your agent host starts instead of the server
+  callgate serve                                 the same over HTTP, for agents with a key
   callgate tail                                  watch what the agent does
   callgate status                                what each running callgate enforces
   callgate policy check                          is mcp.toml right?

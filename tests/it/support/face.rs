@@ -37,7 +37,7 @@ impl Face {
         let process = Piped::start(command);
         let told = until(PATIENCE, || {
             let text = process.stderr();
-            let address = text.split("listening on http://").nth(1)?;
+            let address = text.split("listening on http").nth(1)?.split_once("://")?.1;
             address.split_once('\n')?.0.parse().ok()
         });
         let address = told.unwrap_or_else(|| panic!("it does not listen: {}", process.stderr()));
@@ -119,7 +119,8 @@ impl Request {
         self
     }
 
-    fn bytes(&self, address: SocketAddr) -> Vec<u8> {
+    /// As it is sent to this address.
+    pub fn bytes(&self, address: SocketAddr) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             head += &format!("Host: {address}\r\n");
