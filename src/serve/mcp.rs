@@ -22,7 +22,7 @@ use super::posted::{Kind, Posted};
 use super::refused::{Refused, Why, empty_response, json_response};
 use super::stream::{End, Next, Reader};
 use crate::store::ApiKey;
-use crate::wire::mcp;
+use crate::wire::{GlanceKind, glance, mcp};
 
 /// How long an answer may take before the response begins without it: clients give up on a response that does not
 /// begin, and on the way somebody may as well.
@@ -87,7 +87,17 @@ async fn post(
     };
     let mut response = match reply {
         Reply::Accepted => empty_response(StatusCode::ACCEPTED),
-        Reply::Answers(reader) => answers(reader, primed, id).await?,
+        Reply::Answers(mut reader) => {
+            let first = timeout(PLAIN, reader.next()).await.ok();
+            // A session that the server did not agree to is of no use.
+            if let (true, Some(Next::Event(event))) = (coming.opened, &first)
+                && glance(event.line.strip_suffix(b"\n").unwrap_or(&event.line)).kind == GlanceKind::Error
+            {
+                coming.way.end();
+                return Ok(json_response(StatusCode::OK, event.line.clone()));
+            }
+            answers(first, reader, primed, id)?
+        }
         Reply::Perhaps(reader) => perhaps(reader).await,
         Reply::Malformed(frame) => {
             if coming.opened {
@@ -173,12 +183,17 @@ fn server_gone(id: Option<String>) -> Refused {
 }
 
 /// One plain answer where nothing else comes before it and it comes soon; else events.
-async fn answers(mut reader: Reader, primed: Primed, id: Option<String>) -> Result<Response<Body>, Refused> {
-    match timeout(PLAIN, reader.next()).await {
-        Ok(Next::Event(event)) if event.last => Ok(json_response(StatusCode::OK, event.line)),
-        Ok(Next::Event(event)) => Ok(events(Some(event), reader, primed)),
-        Ok(Next::End(End::ServerGone)) => Err(server_gone(id)),
-        Ok(Next::End(End::Answered | End::Closed)) | Err(_) => Ok(events(None, reader, primed)),
+fn answers(
+    first: Option<Next>,
+    reader: Reader,
+    primed: Primed,
+    id: Option<String>,
+) -> Result<Response<Body>, Refused> {
+    match first {
+        Some(Next::Event(event)) if event.last => Ok(json_response(StatusCode::OK, event.line)),
+        Some(Next::Event(event)) => Ok(events(Some(event), reader, primed)),
+        Some(Next::End(End::ServerGone)) => Err(server_gone(id)),
+        Some(Next::End(End::Answered | End::Closed)) | None => Ok(events(None, reader, primed)),
     }
 }
 

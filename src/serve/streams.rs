@@ -85,7 +85,9 @@ impl Streams {
         if let Some(stream) = self.all.borrow().get(&number) {
             stream.push(line, end);
         }
-        self.sweep();
+        if end.is_some() {
+            self.sweep();
+        }
     }
 
     /// Nothing more comes on a stream.
