@@ -3,6 +3,7 @@
 //! It refuses a file with any fault in it, and reports all of them at once. Invariant: what comes out was
 //! checked in full, and no fault quotes a value that stands under `env` or `headers_env`.
 
+pub mod edit;
 pub mod format;
 mod header;
 mod json_schema;

@@ -1,20 +1,13 @@
 //! `PATCH /api/v1/agents/{agent}`: the mode of one agent.
 
-use std::path::Path;
-
 use axum::http::StatusCode;
 
-use crate::record::Assignment;
-use crate::settings::Environment;
+use super::problem::{Problem, Reply};
+use crate::proxy::Watching;
+use crate::settings::Config;
 use crate::store::ApiKey;
 
-/// The status, the JSON body of the answer, and what the store is to keep.
-pub(super) fn assign(
-    _file: Option<&Path>,
-    _environment: &Environment,
-    _agent: &str,
-    _body: &[u8],
-    _by: &ApiKey,
-) -> (StatusCode, Vec<u8>, Option<Assignment>) {
-    (StatusCode::NOT_IMPLEMENTED, b"{}".to_vec(), None)
+/// Sets `[agents.AGENT] mode` in the file that is watched.
+pub fn assign(_: Option<&Watching>, _: &Config, _: &str, _: &[u8], _: &ApiKey) -> Reply {
+    Problem::new(StatusCode::CONFLICT, "not_edited", "this version cannot edit the file").into_reply()
 }

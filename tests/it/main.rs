@@ -28,6 +28,7 @@ mod hostile_frames;
 mod hostile_http;
 mod http_life;
 mod includes;
+mod keys;
 mod life;
 mod modes;
 mod parsers;
