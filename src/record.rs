@@ -207,6 +207,8 @@ pub struct Listing {
     pub unix_ms: i64,
     /// Whether the list begins with it.
     pub page: Page,
+    /// Whether the list ends with it.
+    pub is_last: bool,
     /// The tools, as far as they could be read.
     pub tools: Vec<Listed>,
 }
@@ -286,6 +288,10 @@ pub enum NoticeKind {
     NoiseDiverted,
     /// What other processes have done could not be read.
     PastUnreadable,
+    /// A tool's definition is another one than those that are pinned, or the tool is new.
+    ToolChanged,
+    /// Tools were left out of a list, or were to be and could not.
+    ToolsHidden,
     /// The session ended.
     SessionEnded,
 }
@@ -299,6 +305,8 @@ impl NoticeKind {
             Self::ReplyDropped => "reply_dropped",
             Self::NoiseDiverted => "noise_diverted",
             Self::PastUnreadable => "past_unreadable",
+            Self::ToolChanged => "tool_changed",
+            Self::ToolsHidden => "tools_hidden",
             Self::SessionEnded => "session_ended",
         }
     }

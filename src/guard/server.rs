@@ -1,5 +1,6 @@
 //! What the server sends: tolerated, completed, and kept from answering what it was not asked.
 
+use super::catalog::Told;
 use super::effect::{Outbox, SPOILED};
 use super::flight::Asks;
 use super::session::{Session, notice};
@@ -109,8 +110,12 @@ impl Session {
         match (asks, result) {
             (Asks::Revision, _) => self.negotiated(result, out),
             (Asks::Tools(page), Some(result)) => {
-                if let Some(tools) = self.catalog.take(result, *page) {
-                    out.records.push(Record::Tools(Listing { unix_ms: now.unix_ms, page: *page, tools }));
+                let pins = || self.elsewhere.pins(&self.info.server);
+                if let Some(Told { tools, is_last, changes }) = self.catalog.take(result, *page, &pins) {
+                    let list = Listing { unix_ms: now.unix_ms, page: *page, is_last, tools };
+                    out.records.push(Record::Tools(list));
+                    self.tell_changes(&changes, now, out);
+                    self.tell_unread_pins(now, out);
                 }
             }
             (Asks::Tools(_), None) | (Asks::Success(_) | Asks::Nothing, _) => {}

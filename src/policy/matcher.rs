@@ -168,9 +168,9 @@ fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene
     let judge = Judge { polarity, scene };
     let mut tally = Tally::default();
     if fact.is_truth() && scene.call.method == mcp::TOOLS_CALL {
-        tally.count(match scene.world.claims.and_then(|claims| claims.says(fact)) {
+        tally.count(match scene.world.truth(fact) {
             Some(truth) => judge.all(tests, &Value::Truth(truth)),
-            // A tool that the server did not list may be anything.
+            // A tool that the server did not list may be anything, and one whose pin cannot be read too.
             None => Outcome::Opaque,
         });
     }
@@ -205,7 +205,8 @@ pub(super) fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> 
         | Fact::ClaimedReadOnly
         | Fact::ClaimedDestructive
         | Fact::ClaimedIdempotent
-        | Fact::ClaimedOpenWorld => Vec::new(),
+        | Fact::ClaimedOpenWorld
+        | Fact::ToolChanged => Vec::new(),
     }
 }
 

@@ -4,7 +4,8 @@
 //! Invariant: rows are only ever added, each linked by hash to the one before it of the same session; `prune` alone takes
 //! rows away, and leaves a sealed account of them.
 //!
-//! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view `audit`), [`Store`] (the two ways in), `queue` (what
+//! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view `audit`,
+//! 0006: pinned definitions), [`Store`] (the two ways in), `queue` (what
 //! waits), `intake` and `judgement` (from records to rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the
 //! thread), `chain` and `verify` (the hashes), [`Reader`], [`prune()`].
 
@@ -18,6 +19,7 @@ mod key;
 mod known;
 mod ledger;
 mod past;
+mod pins;
 mod process;
 mod prune;
 mod queue;
@@ -45,6 +47,7 @@ use tokio::sync::oneshot;
 pub use error::{NotNow, StoreError};
 pub use known::{CalledWith, ToolRow};
 pub use past::Others;
+pub use pins::{Acceptance, PinRow, accept};
 pub use process::this_process;
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002-tools.sql"),
     include_str!("migrations/0003-history.sql"),
     include_str!("migrations/0004-batches.sql"),
+    include_str!("migrations/0006-pins.sql"),
 ];
 
 /// How long to keep trying while other processes create or migrate the same file.

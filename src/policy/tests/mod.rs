@@ -3,7 +3,7 @@
 mod cases;
 mod closed;
 mod history;
-mod index;
+pub(super) mod index;
 mod places;
 pub(super) mod properties;
 pub(super) mod sample;
