@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Exit;
 use super::places::Place;
-use super::question::{Question, claims, given, instant, server_named};
+use super::question::{Listed, Question, given, instant, server_named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +62,7 @@ impl Check {
             arguments: self.arguments.as_deref(),
             server,
             agent: self.agent.as_deref(),
-            claims: claims(&config, server, &self.tool),
+            listed: Listed::of(&config, server, &self.tool),
             at: self.at,
             before: given(&config.policy, &self.after, Some(self.calls_before))?,
         };

@@ -24,7 +24,7 @@ pub(super) use server::DemoServer;
 
 use super::paint::{BOLD, DIM, GREEN, RED, painted};
 use super::places::File;
-use super::question::Question;
+use super::question::{Listed, Question};
 use super::{Exit, rows};
 use crate::clock::now;
 use crate::guard::REFUSED;
@@ -146,7 +146,7 @@ fn check(stage: &Stage, _: &mut Agent) -> anyhow::Result<Scene> {
         arguments: Some(&arguments),
         server: SERVER,
         agent: None,
-        claims: None,
+        listed: Listed::nothing(),
         at: None,
         before: Before::default(),
     };

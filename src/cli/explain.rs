@@ -15,7 +15,7 @@ use clap::Args;
 use self::words::{Scope, Told};
 use super::Exit;
 use super::places::{self, Place};
-use super::question::{Question, claims, given, instant, reading, server_named};
+use super::question::{Listed, Question, given, instant, reading, server_named};
 use super::run::{facts, session_info};
 use crate::call::{Call, Reading};
 use crate::clock;
@@ -126,7 +126,7 @@ impl Explain {
             arguments: arguments.as_deref(),
             server: server_named(self.server.as_deref(), &config),
             agent: self.agent.as_deref(),
-            claims: None,
+            listed: Listed::nothing(),
             at: None,
             before: Before::default(),
         };
@@ -225,8 +225,9 @@ impl Explain {
             name: case.call.name.as_str().into(),
             arguments: arguments.as_deref().and_then(Json::from_text),
         };
-        let claimed = claims(&case.config, server, &case.call.name);
-        let world = World::of(&case.facts).with_links(&LocalLinks).at(case.unix_ms).with_claims(claimed);
+        let listed = Listed::of(&case.config, server, &case.call.name);
+        let world = World::of(&case.facts).with_links(&LocalLinks).at(case.unix_ms);
+        let world = world.with_claims(listed.claims).with_changed(listed.changed);
         let inquiry = Inquiry {
             stance: &stance,
             call: &call,

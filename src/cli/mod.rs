@@ -20,6 +20,7 @@ mod schema;
 mod start;
 mod status;
 mod tail;
+mod tools;
 
 use std::ffi::OsString;
 use std::io;
@@ -98,6 +99,7 @@ enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    Tools(tools::Tools),
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoServer(demo::DemoServer),
@@ -136,6 +138,7 @@ impl Command {
             Self::Status(status) => status.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
+            Self::Tools(tools) => tools.run().map(code),
             Self::Demo(demo) => demo.run().map(code),
             Self::DemoServer(server) => server.run().map(code),
         }

@@ -19,7 +19,7 @@ use crate::policy::explain::Before;
 use crate::policy::{Claims, Effect, Mode, Policy, Verdict, World, unix_ms};
 use crate::proxy::LocalLinks;
 use crate::settings::Config;
-use crate::store::Reader;
+use crate::store::{KeptTool, Reader};
 use crate::wire::{Frame, Json, mcp, read, shown};
 
 /// A call that nobody makes.
@@ -34,8 +34,8 @@ pub(super) struct Question<'a> {
     pub server: &'a str,
     /// The agent's key, where it is not the file's.
     pub agent: Option<&'a str>,
-    /// What the server claims of the tool, where it is known to have listed it.
-    pub claims: Option<Claims>,
+    /// What is known of the tool.
+    pub listed: Listed,
     /// When, milliseconds since the Unix epoch, where it is not now.
     pub at: Option<i64>,
     /// What came before it.
@@ -53,7 +53,8 @@ impl Question<'_> {
         let world = World::of(&facts)
             .with_links(&LocalLinks)
             .at(self.at.unwrap_or_else(|| clock::now().unix_ms))
-            .with_claims(self.claims)
+            .with_claims(self.listed.claims)
+            .with_changed(self.listed.changed)
             .with_past(&self.before);
         // Read as `run` would read it, so that both judge the same.
         let (verdict, answer) = match reading(&line) {
@@ -94,14 +95,37 @@ impl Question<'_> {
     }
 }
 
-/// What the server claimed of the tool when it was last listed, as far as the store knows. Without a store every tool
-/// is one that was not listed.
-pub(super) fn claims(config: &Config, server: &str, tool: &str) -> Option<Claims> {
-    let listed = Reader::open(&places::store(config).ok()?).ok()?.tools().ok()?;
-    let same = listed.iter().filter(|row| row.server == server && row.tool == shown(tool));
-    let claims: Option<Vec<Claims>> =
-        same.map(|row| Json::from_text(row.definition.as_deref()?).map(Claims::of)).collect();
-    claims?.into_iter().reduce(Claims::and)
+/// What the store knows of a tool: as the server last listed it, and as it is pinned. Without a store every tool is one
+/// that was not listed.
+pub(super) struct Listed {
+    /// What the server claims of it.
+    pub claims: Option<Claims>,
+    /// Whether it is another one than those that are pinned.
+    pub changed: Option<bool>,
+}
+
+impl Listed {
+    /// Of a tool of a server.
+    pub fn of(config: &Config, server: &str, tool: &str) -> Self {
+        let known = known(config, server, tool);
+        let listed = known.iter().flat_map(|tool| &tool.listed);
+        let claims: Option<Vec<Claims>> =
+            listed.map(|row| Json::from_text(row.definition.as_deref()?).map(Claims::of)).collect();
+        Self {
+            claims: claims.and_then(|claims| claims.into_iter().reduce(Claims::and)),
+            changed: known.and_then(|tool| tool.standing.changed()),
+        }
+    }
+
+    /// Nothing is known of it.
+    pub fn nothing() -> Self {
+        Self { claims: None, changed: None }
+    }
+}
+
+fn known(config: &Config, server: &str, tool: &str) -> Option<KeptTool> {
+    let known = Reader::open(&places::store(config).ok()?).ok()?.kept_tools().ok()?;
+    known.into_iter().find(|kept| kept.server == server && kept.tool == shown(tool))
 }
 
 /// The server that a question is about: the one that is named, else the only one of the file, else `default`.
@@ -215,7 +239,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use insta::assert_snapshot;
 
-    use super::{Before, Question};
+    use super::{Before, Listed, Question};
     use crate::settings::{Environment, read};
 
     const RULES: &str = r#"
@@ -246,7 +270,7 @@ action = "require_approval"
             arguments: Some(arguments),
             server: "db",
             agent: Some("ci-bot"),
-            claims: None,
+            listed: Listed::nothing(),
             at: None,
             before: Before::default(),
         };
@@ -296,7 +320,7 @@ action = "require_approval"
                 arguments: None,
                 server: "s",
                 agent: None,
-                claims: None,
+                listed: Listed::nothing(),
                 at,
                 before: Before::default(),
             };

@@ -33,6 +33,8 @@ pub struct Outbox {
     pub say: Vec<String>,
     /// More has become known about the session.
     pub session: Option<SessionInfo>,
+    /// What the client gets in place of the line at hand, which passes.
+    pub(super) instead: Option<Vec<u8>>,
 }
 
 /// A governed frame that is about to leave, or another member of its batch.

@@ -28,10 +28,13 @@ impl Session {
 
     fn server_line(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) {
         let admitted = self.admits(line, now, out);
+        let instead = out.instead.take();
         if !self.is_gated() {
             return;
         }
-        if admitted {
+        if let Some(instead) = instead {
+            out.to_client.extend(instead);
+        } else if admitted {
             out.to_client.extend_from_slice(line.bytes.get(line.ahead..).unwrap_or_default());
         } else if line.ahead > 0 {
             // The host has its beginning: without an end it would swallow the next line.
@@ -45,9 +48,8 @@ impl Session {
             return self.drop_reply("a line over the size limit", now, out);
         }
         let seen = glance(line.content());
-        let length = line.bytes.len();
         if let Some(status) = status(seen.kind) {
-            return self.answer(&seen, status, length, now, out);
+            return self.answer(&seen, status, line, now, out);
         }
         match seen.kind {
             GlanceKind::NotJson => line.ahead > 0 || self.divert(line, now, out),
@@ -66,7 +68,7 @@ impl Session {
         &mut self,
         seen: &Glance<'_>,
         status: Status,
-        length: usize,
+        line: Line<'_>,
         now: Now,
         out: &mut Outbox,
     ) -> bool {
@@ -76,12 +78,15 @@ impl Session {
             return self.drop_reply("an answer to an id that is not in flight", now, out);
         };
         self.told(&request.asks, seen.result, now, out);
-        out.records.extend(request.completion(status, now, length));
+        if matches!(request.asks, Asks::Tools(_)) {
+            out.instead = self.filtered(line, seen, now, out);
+        }
+        out.records.extend(request.completion(status, now, line.bytes.len()));
         self.succeeded(request, status, seen.result, now, out);
         true
     }
 
-    /// A batch (2025-03-26): all of its answers are expected, or none passes.
+    /// A batch (2025-03-26): all of its answers are expected, or none passes. Lists in it pass as they came.
     fn answers(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> bool {
         let foreign = glance_batch(line.content()).any(|seen| {
             let unasked =

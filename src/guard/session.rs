@@ -11,6 +11,7 @@ use super::catalog::Catalog;
 use super::effect::{GAP, Outbox, Passing, SPOILED};
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
+use super::hidden::FilterTools;
 use super::past::{Elsewhere, Memory};
 use super::refusal::{BlockResponse, Cause, Refusal, Shape};
 use crate::policy::{By, Facts, FailMode, Mode, Policy, ResolvePath, Stance};
@@ -44,6 +45,8 @@ pub struct Terms {
     pub block_response: BlockResponse,
     /// Longest frame, bytes; longer ones are refused where something can enforce.
     pub max_frame: usize,
+    /// Whose lists leave out tools of which no call could pass.
+    pub filter_tools: FilterTools,
 }
 
 /// What a session begins with.
@@ -83,6 +86,8 @@ pub struct Session {
     pub(super) number: u64,
     /// Frames of our own that wait for the end of a line whose beginning the client has.
     held: Vec<u8>,
+    /// What people were last told of tools that were left out.
+    pub(super) hidden: String,
 }
 
 impl Session {
@@ -109,6 +114,7 @@ impl Session {
             catalog: Catalog::default(),
             number: 0,
             held: Vec::new(),
+            hidden: String::new(),
         }
     }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::{Others, Reader, StoreError, schema};
+use super::standing::{PINS, PinRow, pin};
+use super::{Others, StoreError, schema};
 use crate::guard::{Pinned, Pins};
-use crate::policy::{Imprint, Parts};
+use crate::policy::Imprint;
 use crate::settings::Durability;
 
 /// The tools of the list that this session has just seen to its end.
@@ -22,8 +23,6 @@ const IS_BEGUN: &str =
     "SELECT EXISTS (SELECT 1 FROM pins AS p JOIN tools AS t ON t.id = p.definition WHERE t.server = ?1)";
 const IS_PINNED: &str = "SELECT EXISTS (SELECT 1 FROM pins AS p JOIN tools AS t ON t.id = p.definition \
     WHERE t.server = ?1 AND t.definition_hash = ?2)";
-const PINS: &str = "SELECT t.server, t.tool, t.definition_hash, t.parts, t.definition, p.ts, p.origin, p.session, p.user \
-    FROM pins AS p JOIN tools AS t ON t.id = p.definition WHERE t.server = ?1 OR ?1 IS NULL ORDER BY p.id";
 const ACCEPT: &str = "INSERT OR IGNORE INTO pins (definition, ts, origin, user, uid) \
     SELECT id, ?4, 'accepted', ?5, ?6 FROM tools WHERE server = ?1 AND tool = ?2 AND definition_hash = ?3";
 
@@ -34,54 +33,6 @@ pub(super) fn first_use(connection: &Connection, server: &str, session: &str, ts
         connection.prepare_cached(WHOLE_LIST)?.execute(params![server, session, ts])?;
     }
     Ok(())
-}
-
-/// A pinned definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PinRow {
-    /// The server.
-    pub server: String,
-    /// The tool's name, as in [`super::ToolRow::tool`].
-    pub tool: String,
-    /// As [`super::ToolRow::definition_hash`].
-    pub definition_hash: String,
-    /// Hashes of its parts.
-    pub parts: Parts,
-    /// As [`super::ToolRow::definition`].
-    pub definition: Option<String>,
-    /// When it was pinned, milliseconds since the Unix epoch.
-    pub unix_ms: i64,
-    /// `first_use` or `accepted`.
-    pub origin: String,
-    /// Of a first use: the session whose list it was.
-    pub session: Option<String>,
-    /// Of what was accepted: who did it.
-    pub user: Option<String>,
-}
-
-impl Reader {
-    /// Every pin, in the order in which they came.
-    pub fn pins(&self) -> std::result::Result<Vec<PinRow>, StoreError> {
-        if !self.keeps("pins")? {
-            return Ok(Vec::new());
-        }
-        self.all(PINS, [None::<&str>], pin)
-    }
-}
-
-fn pin(row: &rusqlite::Row<'_>) -> Result<PinRow> {
-    let parts: Option<String> = row.get(3)?;
-    Ok(PinRow {
-        server: row.get(0)?,
-        tool: row.get(1)?,
-        definition_hash: row.get(2)?,
-        parts: parts.and_then(|parts| serde_json::from_str(&parts).ok()).unwrap_or_default(),
-        definition: row.get(4)?,
-        unix_ms: row.get(5)?,
-        origin: row.get(6)?,
-        session: row.get(7)?,
-        user: row.get(8)?,
-    })
 }
 
 /// Who accepts, and when.

@@ -27,6 +27,7 @@ mod includes;
 mod life;
 mod modes;
 mod parsers;
+mod pins;
 mod real_parts;
 mod regression;
 mod reload;

@@ -3,6 +3,7 @@
 mod crowds;
 mod listing;
 mod past;
+mod pins;
 mod pruning;
 mod reading;
 mod running;
