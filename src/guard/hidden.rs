@@ -72,14 +72,14 @@ impl Session {
     }
 }
 
-fn in_words(names: &[String]) -> String {
-    let mut named: Vec<String> =
-        names.iter().take(MOST_NAMED).map(|name| format!("`{}`", shown(name))).collect();
-    if names.len() > MOST_NAMED {
-        named.push(format!("{} more", names.len() - MOST_NAMED));
+fn in_words(hidden: &[String]) -> String {
+    let mut names: Vec<String> =
+        hidden.iter().take(MOST_NAMED).map(|name| format!("`{}`", shown(name))).collect();
+    if hidden.len() > MOST_NAMED {
+        names.push(format!("{} more", hidden.len() - MOST_NAMED));
     }
-    let s = if names.len() == 1 { "" } else { "s" };
-    format!("left {} tool{s} out of the list, of which no call could pass: {}", names.len(), named.join(", "))
+    let (count, s) = (hidden.len(), if hidden.len() == 1 { "" } else { "s" });
+    format!("left {count} tool{s} out of the list, of which no call could pass: {}", names.join(", "))
 }
 
 /// What to take out of a list.

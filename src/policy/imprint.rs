@@ -125,6 +125,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::Imprint;
@@ -177,8 +179,11 @@ mod tests {
     }
 
     fn spelled(text: &str) -> String {
-        let letters: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-        format!("\"{letters}\"")
+        let mut spelled = "\"".to_owned();
+        for unit in text.encode_utf16() {
+            write!(spelled, "\\u{unit:04x}").unwrap();
+        }
+        spelled + "\""
     }
 
     proptest! {

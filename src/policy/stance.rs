@@ -119,7 +119,7 @@ impl Policy {
         let asks_for_pins = self.ask_for_pins(&live, &labels);
         let server = server.to_owned();
         let index = Lazy::default();
-        Stance { base, rules, strictest, fail_mode, server, live, labels, asks_for_pins, index }
+        Stance { base, rules, strictest, fail_mode, server, live, index, labels, asks_for_pins }
     }
 
     fn ask_for_pins(&self, live: &[usize], labels: &[usize]) -> bool {

@@ -64,19 +64,29 @@ fn told(tool: &KeptTool) -> String {
     };
     for row in tool.unpinned() {
         let (before, hash) = pinned.unwrap_or((Some("{}"), "nothing"));
-        text.push_str(&format!(
-            "{}\n{}\n",
-            painted(RED, format!("--- {}", short(hash))),
-            painted(GREEN, format!("+++ {}", short(&row.definition_hash)))
-        ));
+        let after = short(&row.definition_hash);
+        for line in [painted(RED, format!("--- {}", short(hash))), painted(GREEN, format!("+++ {after}"))] {
+            text.push_str(&line);
+            text.push('\n');
+        }
         text.push_str(&compared(before, row));
-        text.push_str(&painted(
-            DIM,
-            format!("accept it: callgate tools accept {server} '{name}@{}'", short(&row.definition_hash)),
-        ));
+        text.push_str(&painted(DIM, way_to_accept(tool, after)));
         text.push('\n');
     }
     text
+}
+
+/// A line to paste into a shell, where a name from outside is one plain word there.
+fn way_to_accept(tool: &KeptTool, hash: &str) -> String {
+    let is_plain = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
+        !name.is_empty() && !name.starts_with('-') && name.chars().all(plain)
+    };
+    if is_plain(&tool.server) && is_plain(&tool.tool) {
+        format!("accept it: callgate tools accept {} {}@{hash}", tool.server, tool.tool)
+    } else {
+        format!("accept it: callgate tools accept SERVER TOOL@{hash}")
+    }
 }
 
 fn compared(before: Option<&str>, row: &ToolRow) -> String {
@@ -236,6 +246,17 @@ mod tests {
         let after = r#"{"name":"write","description":"Writes.\nNever asks\u001b[2J\u202e.\nOften.","inputSchema":{"type":"object","properties":{"path":{"type":"string"},"to":{}}}}"#;
         let told = told(&kept(&[before], &[after], Standing::Changed));
         assert_snapshot!(strip_str(&told));
+    }
+
+    #[test]
+    fn a_name_that_a_shell_would_read_is_not_put_into_a_command() {
+        let mut tool = kept(&[], &[r#"{"name":"x"}"#], Standing::New);
+        tool.tool = "x; rm -rf '$HOME'".to_owned();
+        let told = told(&tool);
+        assert!(
+            told.contains("callgate tools accept SERVER TOOL@") && !told.contains("accept files"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -22,7 +22,9 @@ fn whole(definitions: &[&str]) -> Record {
 
 fn listed(path: &Path, session: &str, pages: Vec<Record>) {
     let store = Store::start(Options::new(path.to_owned()), info(session));
-    pages.into_iter().for_each(|page| store.queue(vec![page]));
+    for page in pages {
+        store.queue(vec![page]);
+    }
     finish(store);
 }
 

@@ -147,7 +147,10 @@ fn a_file_from_before_batches_is_read_and_goes_on() {
     put(&mut store, completions(1..=2));
     finish(store);
     let (_, view) = include_str!("../migrations/0001.sql").split_once("CREATE VIEW audit").unwrap();
-    let old = format!("DROP VIEW audit; CREATE VIEW audit{view}; PRAGMA user_version = 3;");
+    let old = format!(
+        "DROP VIEW audit; CREATE VIEW audit{view}; DROP TABLE pins; \
+        ALTER TABLE tools DROP COLUMN parts; PRAGMA user_version = 3;"
+    );
     Connection::open(&path).unwrap().execute_batch(&old).unwrap();
     ended(&path, 1..=2);
     let mut store = ready(&path, "t");
