@@ -1,7 +1,7 @@
 //! Leaving tools out of a server's list of which no call could pass: so that a model does not try what it may not.
 //!
 //! It refuses to be an authorization: a tool that was left out and is called all the same is judged like any other. It
-//! refuses to write a list anew. Invariant: what is left of a list are bytes of the server's, in their order.
+//! refuses to write a list anew: one in a batch (2025-03-26), or one that could be read in two ways, passes whole. Invariant: what is left of a list are bytes of the server's, in their order.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -122,3 +122,33 @@ fn said(changes: &[Change], server: &str) -> String {
     };
     format!("tools of server `{server}` are not as pinned: {named}; {way_out}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(tool: &str, difference: Difference) -> Change {
+        Change { tool: tool.to_owned(), difference }
+    }
+
+    #[test]
+    fn a_few_tools_are_named_and_what_a_server_calls_them_moves_no_cursor() {
+        let mut changes = vec![change("a\u{1b}[2J", Difference::In(vec!["description"]))];
+        assert_eq!(
+            said(&changes, "files"),
+            "tools of server `files` are not as pinned: `a\\u{1b}[2J` (description differs); see `callgate tools --server files`"
+        );
+        changes.extend((0..7).map(|n| change(&format!("t{n}"), Difference::New)));
+        assert!(said(&changes, "files").contains("`t3` (it is new), 3 more; see"));
+    }
+
+    #[test]
+    fn a_server_without_a_name_that_lists_none_of_the_pinned_tools_may_be_another() {
+        let new = [change("a", Difference::New)];
+        assert!(said(&new, "default").contains("callgate run --server NAME"));
+        assert!(said(&new, "files").contains("callgate tools"));
+        assert!(
+            said(&[change("a", Difference::In(Vec::new()))], "default").contains("its definition differs")
+        );
+    }
+}

@@ -46,6 +46,7 @@ impl Policy {
         let is_denied = live().any(|(index, rule)| {
             rule.effect == Effect::Deny
                 && acts(index)
+                && is_plain(rule)
                 && rule_holds(rule, &scene) == Holds::Always
                 && !is_lifted(index)
         });
@@ -72,9 +73,17 @@ fn rule_holds(rule: &Rule, scene: &Scene<'_>) -> Holds {
         .map(|table| table_holds(table, polarity, scene))
         .chain((!rule.any.is_empty()).then(|| any(rule.any.iter().map(|t| table_holds(t, polarity, scene)))))
         .chain(rule.unless.iter().map(|table| not(table_holds(table, polarity.reversed(), scene)))));
-    let depends =
-        rule.rate.is_some() || rule.closed || !rule.after.is_empty() || !rule.unless_after.is_empty();
-    if depends && keys == Holds::Always { Holds::Perhaps } else { keys }
+    if depends_on_more(rule) && keys == Holds::Always { Holds::Perhaps } else { keys }
+}
+
+/// Whether it looks back, or at arguments that it does not name.
+fn depends_on_more(rule: &Rule) -> bool {
+    rule.rate.is_some() || rule.closed || !rule.after.is_empty() || !rule.unless_after.is_empty()
+}
+
+/// Whether a rule may match whatever the call: asked first, for most rules name an argument, and names cost more.
+fn is_plain(rule: &Rule) -> bool {
+    !depends_on_more(rule) && rule.when.iter().flatten().all(is_settled)
 }
 
 fn table_holds(table: &Table, polarity: Polarity, scene: &Scene<'_>) -> Holds {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::standing::{PINS, PinRow, pin};
+use super::standing::parts;
 use super::{Others, StoreError, schema};
 use crate::guard::{Pinned, Pins};
 use crate::policy::Imprint;
@@ -23,6 +23,8 @@ const IS_BEGUN: &str =
     "SELECT EXISTS (SELECT 1 FROM pins AS p JOIN tools AS t ON t.id = p.definition WHERE t.server = ?1)";
 const IS_PINNED: &str = "SELECT EXISTS (SELECT 1 FROM pins AS p JOIN tools AS t ON t.id = p.definition \
     WHERE t.server = ?1 AND t.definition_hash = ?2)";
+const HASHES: &str = "SELECT t.tool, t.definition_hash, t.parts FROM pins AS p JOIN tools AS t ON t.id = p.definition \
+    WHERE t.server = ?1 ORDER BY p.id";
 const ACCEPT: &str = "INSERT OR IGNORE INTO pins (definition, ts, origin, user, uid) \
     SELECT id, ?4, 'accepted', ?5, ?6 FROM tools WHERE server = ?1 AND tool = ?2 AND definition_hash = ?3";
 
@@ -74,10 +76,11 @@ impl Others {
     pub(super) fn all_pins(&self, server: &str) -> Option<Pins> {
         self.ask(Pins::default(), |connection| {
             let mut pins = Pins::default();
-            let mut statement = connection.prepare_cached(PINS)?;
-            for row in statement.query_map([server], pin)? {
-                let PinRow { tool, definition_hash, parts, .. } = row?;
-                pins.add(&tool, Imprint { hash: definition_hash.into(), parts });
+            let mut statement = connection.prepare_cached(HASHES)?;
+            let mut rows = statement.query([server])?;
+            while let Some(row) = rows.next()? {
+                let (tool, hash): (String, String) = (row.get(0)?, row.get(1)?);
+                pins.add(&tool, Imprint { hash: hash.into(), parts: parts(row.get(2)?) });
             }
             Ok(pins)
         })

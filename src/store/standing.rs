@@ -10,10 +10,9 @@ use rusqlite::Row;
 use super::{Reader, StoreError, ToolRow};
 use crate::policy::Parts;
 
-/// Pins of one server, or of all, oldest first.
-pub(super) const PINS: &str = "SELECT t.server, t.tool, t.definition_hash, t.parts, t.definition, p.ts, p.origin, \
-    p.session, p.user FROM pins AS p JOIN tools AS t ON t.id = p.definition WHERE t.server = ?1 OR ?1 IS NULL \
-    ORDER BY p.id";
+/// Every pin, oldest first.
+const PINS: &str = "SELECT t.server, t.tool, t.definition_hash, t.parts, t.definition, p.ts, p.origin, \
+    p.session, p.user FROM pins AS p JOIN tools AS t ON t.id = p.definition ORDER BY p.id";
 
 /// A pinned definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +122,7 @@ impl Reader {
         for row in self.tools()? {
             place(&mut tools, &row.server, &row.tool).listed.push(row);
         }
-        let pins = if self.keeps("pins")? { self.all(PINS, [None::<&str>], pin)? } else { Vec::new() };
+        let pins = if self.keeps("pins")? { self.all(PINS, [], pin)? } else { Vec::new() };
         let begun: Vec<String> = pins.iter().map(|pin| pin.server.clone()).collect();
         for pin in pins {
             place(&mut tools, &pin.server, &pin.tool).pins.push(pin);
@@ -150,7 +149,7 @@ fn place<'t>(
     })
 }
 
-pub(super) fn pin(row: &Row<'_>) -> rusqlite::Result<PinRow> {
+fn pin(row: &Row<'_>) -> rusqlite::Result<PinRow> {
     Ok(PinRow {
         server: row.get(0)?,
         tool: row.get(1)?,
