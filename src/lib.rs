@@ -36,6 +36,8 @@
 //!   it stays out.
 //! - The mode is not an input of the verdict, only of the outcome. Shadow, warn, enforce, `check` and `policy test`
 //!   share one evaluator; only off has none.
+//! - A list of tools leaves whole or with elements cut out of its bytes; what was left out is judged when it is called.
+//! - A definition that is pinned stays pinned, and what is not known to be pinned restricts more.
 //! - Evaluation has no error. What cannot be told is opaque, and opaque tightens.
 //! - The index only says which rules surely do not match. Tests hold it against asking every rule.
 //! - What a label or a rate looks back on is noted in the step that judges the call, before the next call is judged.
@@ -113,6 +115,8 @@
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
 //!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.
+//! 8. `guard/catalog.rs` and `guard/pins.rs`: what servers list; `policy/imprint.rs`: when a definition is another one;
+//!    `policy/could_pass.rs` and `guard/hidden.rs`: lists without the tools of which no call could pass.
 
 pub mod call;
 pub mod cli;

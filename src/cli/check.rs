@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Exit;
 use super::places::Place;
-use super::question::{Question, claims, instant, unasked};
+use super::question::{Question, instant, listed, unasked};
 use crate::proxy::{given, server_named};
 
 const EXAMPLES: &str = "\
@@ -63,7 +63,7 @@ impl Check {
             arguments: self.arguments.as_deref(),
             server,
             agent: self.agent.as_deref(),
-            claims: claims(&config, server, &self.tool),
+            listed: listed(&config, server, &self.tool),
             at: self.at,
             before: given(&config.policy, &self.after, Some(self.calls_before)).map_err(unasked)?,
         };

@@ -22,6 +22,7 @@ mod serve;
 mod start;
 mod status;
 mod tail;
+mod tools;
 mod upstream;
 
 use std::ffi::OsString;
@@ -105,6 +106,7 @@ enum Command {
     Audit(audit::Command),
     #[command(subcommand)]
     Keys(keys::Command),
+    Tools(tools::Tools),
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoServer(demo::DemoServer),
@@ -145,6 +147,7 @@ impl Command {
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
             Self::Keys(keys) => keys.run().map(code),
+            Self::Tools(tools) => tools.run().map(code),
             Self::Demo(demo) => demo.run().map(code),
             Self::DemoServer(server) => server.run().map(code),
         }

@@ -35,6 +35,7 @@ pub(super) struct Moment<'a> {
     pub links: &'a dyn ResolvePath,
     /// What the server claims of its tools.
     pub catalog: &'a Catalog,
+    pub server: &'a str,
     pub memory: &'a Memory,
     pub elsewhere: &'a dyn Elsewhere,
     /// Whether frames can be held back at all; else this is a tee.
@@ -52,7 +53,13 @@ pub(super) struct Moment<'a> {
 impl<'a> Moment<'a> {
     fn world(&self, call: &Call<'_>) -> World<'a> {
         let world = World::of(self.facts).with_links(self.links).at(self.now.unix_ms);
-        world.with_claims(self.catalog.claims(&call.name))
+        world.with_claims(self.catalog.claims(&call.name)).with_changed(self.changed(&call.name))
+    }
+
+    /// Whether the tool is another one than those that are pinned. Looked up only where a rule wants to know.
+    fn changed(&self, tool: &str) -> Option<bool> {
+        let ask = |hash: &str| self.elsewhere.pinned(self.server, hash);
+        if self.stance.asks_for_pins() { self.catalog.changed(tool, &ask) } else { None }
     }
 
     fn past(&self) -> Hindsight<'a> {

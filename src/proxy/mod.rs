@@ -18,7 +18,7 @@ pub use edit::{Change, Edited, Unedited};
 pub use evidence::Evidence;
 pub use identity::{User, facts, folder, home, home_text, repository, session_id, session_info, user};
 pub use links::LocalLinks;
-pub use listed::Listed;
+pub use listed::{Known, Listed};
 pub use question::{Asked, Question, Unasked, given, reading, request, server_named};
 pub use reload::{Loaded, Reload, Reloads, Watched, Watching, assigned, source, summary, watch};
 pub use signals::{Hangups, Signals};

@@ -7,12 +7,12 @@ use std::io;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{LocalLinks, facts, folder, session_info};
+use super::{Known, LocalLinks, facts, folder, session_info};
 use crate::call::{Call, Reading, read_either};
 use crate::clock;
 use crate::guard::Answer;
 use crate::policy::explain::Before;
-use crate::policy::{Claims, Policy, Verdict, World};
+use crate::policy::{Policy, Verdict, World};
 use crate::settings::Config;
 use crate::wire::{Frame, Json, mcp, read, shown};
 
@@ -26,8 +26,8 @@ pub struct Question<'a> {
     pub server: &'a str,
     /// The agent's key, where it is not the file's.
     pub agent: Option<&'a str>,
-    /// What the server claims of a tool, where it is known to have listed it.
-    pub claims: &'a dyn Fn(&str) -> Option<Claims>,
+    /// What is known of a tool as the server listed it.
+    pub listed: &'a dyn Fn(&str) -> Known,
     /// When, milliseconds since the Unix epoch, where it is not now.
     pub at: Option<i64>,
     /// What came before it.
@@ -84,10 +84,12 @@ impl Question<'_> {
         // Read as `run` would read it, so that both judge the same.
         match reading(self.line, self.task_of)? {
             Reading::Call(call) => {
+                let known = (self.listed)(&call.name);
                 let world = World::of(&facts)
                     .with_links(&LocalLinks)
                     .at(self.at.unwrap_or_else(|| clock::now().unix_ms))
-                    .with_claims((self.claims)(&call.name))
+                    .with_claims(known.claims)
+                    .with_changed(known.changed)
                     .with_past(&self.before);
                 let verdict = policy.evaluate(&stance, &call, world);
                 let answer = Answer::of(policy, verdict.as_ref(), &shown(call.title()), info.session);

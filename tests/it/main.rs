@@ -32,6 +32,7 @@ mod keys;
 mod life;
 mod modes;
 mod parsers;
+mod pins;
 mod real_parts;
 mod regression;
 mod reload;

@@ -4,7 +4,7 @@ mod asked;
 mod cases;
 mod closed;
 mod history;
-mod index;
+pub(super) mod index;
 mod places;
 pub(super) mod properties;
 pub(super) mod sample;

@@ -7,7 +7,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use callgate::guard::{Alone, BlockResponse, Opening, Outbox, Passing, Session, Side, Terms, Through, Way};
+use callgate::guard::{
+    Alone, BlockResponse, FilterTools, Opening, Outbox, Passing, Session, Side, Terms, Through, Way,
+};
 use callgate::policy::{Facts, NoLinks};
 use callgate::record::{Now, SessionInfo};
 use callgate::settings::{Environment, read};
@@ -128,6 +130,7 @@ fn terms(mode: &str) -> Terms {
         policy: Arc::clone(&read.config.policy),
         block_response: BlockResponse::default(),
         max_frame: 4096,
+        filter_tools: FilterTools::default(),
     }
 }
 
