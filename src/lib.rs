@@ -105,6 +105,7 @@
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O.
+//!    `serve/mod.rs` is the other driver's map: the same guard between HTTP and a server, once per session.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
 //!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.
