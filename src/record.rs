@@ -361,7 +361,7 @@ pub struct Assignment {
     pub to: Option<String>,
     /// The revision that brought it.
     pub revision: Arc<str>,
-    /// How it came: `start`, `reload`, …
+    /// How it came: `start`, `reload` (an edit by hand), `api:NAME` (by the key of that name), …
     pub origin: String,
 }
 

@@ -23,7 +23,7 @@ The exit code is 0 whatever the decision.";
 pub(super) struct Check {
     #[command(flatten)]
     place: Place,
-    /// The tool (with --method: the prompt, or the resource's URI)
+    /// The tool (with --method: the prompt, the resource's URI, or `form` and `url` for elicitation/create)
     #[arg(long, value_name = "NAME")]
     tool: String,
     /// The arguments, a JSON object [default: none]

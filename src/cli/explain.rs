@@ -132,7 +132,7 @@ impl Explain {
             before: Before::default(),
         };
         let line = question.line()?;
-        let call = match reading(line.as_bytes()).map_err(unasked)? {
+        let call = match reading(line.as_bytes(), question.tool).map_err(unasked)? {
             Reading::Call(call) => Given {
                 method: call.method.into_owned(),
                 name: call.name.into_owned(),

@@ -40,6 +40,7 @@ impl Question<'_> {
         let line = self.line()?;
         let question = proxy::Question {
             line: line.as_bytes(),
+            task_of: self.tool,
             server: self.server,
             agent: self.agent,
             claims: &|_| self.claims,
@@ -47,7 +48,8 @@ impl Question<'_> {
             before: self.before,
         };
         let Asked { answer, verdict } = question.ask(config).map_err(unasked)?;
-        let words = in_words(self.tool, self.server, &config.policy, verdict.as_ref(), &answer);
+        let title = if self.tool.is_empty() { self.method } else { self.tool };
+        let words = in_words(title, self.server, &config.policy, verdict.as_ref(), &answer);
         Ok((answer, words))
     }
 

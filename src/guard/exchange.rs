@@ -22,6 +22,8 @@ const NO_POLICY: &str = "no policy could be loaded";
 const NO_ID: &str = "a call without an id is never forwarded";
 /// The other such reason.
 const WITH_ITS_BATCH: &str = "another call of its batch is refused";
+/// The same of what an answer asks.
+const WITH_ITS_ANSWER: &str = "something else in the same answer is refused";
 /// What the refusal of such a call says.
 pub(super) const ANOTHER: &str = "another call of this batch is refused";
 
@@ -265,7 +267,11 @@ impl<'a> Exchange<'a, Settled> {
                 if self.stage.refused.is_some() && verdict.acting.effect <= Effect::Warn =>
             {
                 // Nothing in the policy stops it, so the policy's reason would explain nothing.
-                let why = if self.origin.id.is_none() { NO_ID } else { WITH_ITS_BATCH };
+                let why = match self.origin.about {
+                    _ if self.origin.id.is_none() => NO_ID,
+                    About::Call | About::Asked => WITH_ITS_BATCH,
+                    About::Within => WITH_ITS_ANSWER,
+                };
                 format!("{}; {why}", self.reason(moment, verdict.by, verdict.mode)).into()
             }
             (Some(verdict), Subject::Call(_))

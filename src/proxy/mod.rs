@@ -1,10 +1,12 @@
 //! The sidecar at work: the driver between both ends, hot reload, an orderly end, and who it works for.
 
 mod driver;
+mod edit;
 mod evidence;
 mod identity;
 mod links;
 mod listed;
+mod origins;
 mod question;
 mod reload;
 mod shutdown;
@@ -12,6 +14,7 @@ mod signals;
 mod sources;
 
 pub use driver::{Ends, Run, drive};
+pub use edit::{Change, Edited, Unedited};
 pub use evidence::Evidence;
 pub use identity::{User, facts, folder, home, home_text, repository, session_id, session_info, user};
 pub use links::LocalLinks;

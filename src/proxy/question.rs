@@ -8,7 +8,7 @@ use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{LocalLinks, facts, folder, session_info};
-use crate::call::{Reading, read_call};
+use crate::call::{Call, Reading, read_either};
 use crate::clock;
 use crate::guard::Answer;
 use crate::policy::explain::Before;
@@ -20,6 +20,8 @@ use crate::wire::{Frame, Json, mcp, read, shown};
 pub struct Question<'a> {
     /// The request as a client would send it; [`request`] writes one.
     pub line: &'a [u8],
+    /// The tool whose call made the task, where the line is about one.
+    pub task_of: &'a str,
     /// The server's name.
     pub server: &'a str,
     /// The agent's key, where it is not the file's.
@@ -80,7 +82,7 @@ impl Question<'_> {
         let policy = &config.policy;
         let stance = policy.stance(facts.agent.as_deref(), self.server);
         // Read as `run` would read it, so that both judge the same.
-        match reading(self.line)? {
+        match reading(self.line, self.task_of)? {
             Reading::Call(call) => {
                 let world = World::of(&facts)
                     .with_links(&LocalLinks)
@@ -88,7 +90,7 @@ impl Question<'_> {
                     .with_claims((self.claims)(&call.name))
                     .with_past(&self.before);
                 let verdict = policy.evaluate(&stance, &call, world);
-                let answer = Answer::of(policy, verdict.as_ref(), &shown(&call.name), info.session);
+                let answer = Answer::of(policy, verdict.as_ref(), &shown(call.title()), info.session);
                 Ok(Asked { answer, verdict })
             }
             Reading::Malformed(malformed) => {
@@ -101,18 +103,20 @@ impl Question<'_> {
     }
 }
 
-/// The request that a client would send for a tool, a prompt or a URI; `arguments` is JSON text.
+/// The request that a client would send for a tool, a prompt or a URI, or a server for an elicitation of a mode;
+/// `arguments` is JSON text.
 ///
 /// # Errors
 /// Where the arguments cannot be part of one.
 pub fn request(method: &str, name: &str, arguments: Option<&str>) -> Result<String, Unasked> {
     let arguments = arguments.map(json).transpose()?;
-    let (said, name) = (Value::from(method), Value::from(name));
+    let (said, is_named, name) = (Value::from(method), !name.is_empty(), Value::from(name));
     let params = match method {
         mcp::TOOLS_CALL | mcp::PROMPTS_GET => match arguments {
             Some(arguments) => format!(r#"{{"name":{name},"arguments":{arguments}}}"#),
             None => format!(r#"{{"name":{name}}}"#),
         },
+        mcp::ELICITATION if arguments.is_none() && is_named => format!(r#"{{"mode":{name}}}"#),
         mcp::RESOURCES_READ if arguments.is_none() => format!(r#"{{"uri":{name}}}"#),
         mcp::RESOURCES_READ => return Err(Unasked::ResourceArguments),
         _ => arguments.unwrap_or_else(|| "{}".to_owned()),
@@ -120,13 +124,18 @@ pub fn request(method: &str, name: &str, arguments: Option<&str>) -> Result<Stri
     Ok(format!(r#"{{"jsonrpc":"2.0","id":1,"method":{said},"params":{params}}}"#))
 }
 
-/// What `run` would take the line for.
+/// What `run` would take the line for; a task for one that a call of `task_of` has made.
 ///
 /// # Errors
 /// Where it is not one message.
-pub fn reading(line: &[u8]) -> Result<Reading<'_>, Unasked> {
+pub fn reading<'a>(line: &'a [u8], task_of: &str) -> Result<Reading<'a>, Unasked> {
     match read(line) {
-        Ok(Frame::Message(message)) => Ok(read_call(&message)),
+        Ok(Frame::Message(message)) => Ok(match read_either(&message) {
+            Reading::Call(call) if call.method == mcp::TASKS_UPDATE => {
+                Reading::Call(Call { name: task_of.to_owned().into(), ..call })
+            }
+            reading @ (Reading::Call(_) | Reading::Malformed(_) | Reading::Other) => reading,
+        }),
         Ok(Frame::Blank | Frame::Batch(_)) => Err(Unasked::NotOne),
         Err(malformed) => Ok(Reading::Malformed(malformed)),
     }

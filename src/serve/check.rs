@@ -65,6 +65,7 @@ impl Check {
         let server = server_named(wanted.server.as_deref().or(server), config);
         let question = Question {
             line: &line,
+            task_of: wanted.tool.as_deref().unwrap_or_default(),
             server,
             agent,
             claims: &|tool| self.listed.claims(server, tool),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::support::corpus::{self, Case};
 use crate::support::frames::{self, Report};
 use crate::support::gates::{self, Gate};
-use crate::support::parsers::seen_calls;
+use crate::support::parsers::denied_calls_seen;
 
 /// Long enough for a recorder to answer; the frames that swallow the next line use it up.
 const CONTROL_TIME: Duration = Duration::from_secs(12);
@@ -113,21 +113,6 @@ impl Gates {
         let gate = made.entry(case.policy.clone()).or_insert_with(|| (self.make)(&case.policy));
         gate.as_ref().map(|gate| gate.prefix.clone())
     }
-}
-
-/// For each parser how many calls it sees of tools that no policy of the corpus lets through.
-fn denied_calls_seen(test: &str, reports: &[Report]) -> BTreeMap<String, usize> {
-    let arrived: Vec<&[u8]> = reports
-        .iter()
-        // What is larger is judged by its outcome alone; a dozen readings of 64 MiB in each language take minutes.
-        .filter(|report| report.to_server && report.strict && report.arrived.len() <= 4 * CONTROL_SIZE)
-        .map(|report| report.arrived.as_slice())
-        .collect();
-    let denied = |(_, tool): &&(String, String)| matches!(tool.as_str(), "delete_file" | "wipe_volume");
-    seen_calls(test, &arrived)
-        .into_iter()
-        .map(|(parser, calls)| (parser, calls.iter().filter(denied).count()))
-        .collect()
 }
 
 fn small(mut cases: Vec<Case>) -> Vec<Case> {

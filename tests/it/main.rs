@@ -13,9 +13,11 @@
 )]
 
 mod agentdojo;
+mod asked;
 mod audit;
 mod catalog;
 mod commands;
+mod conformance;
 mod cookbook;
 mod demo;
 mod ends;
@@ -23,6 +25,8 @@ mod explain;
 mod files;
 mod history;
 mod hostile_frames;
+mod hostile_http;
+mod http_life;
 mod includes;
 mod keys;
 mod life;
@@ -31,6 +35,7 @@ mod parsers;
 mod real_parts;
 mod regression;
 mod reload;
+mod remote;
 mod secrets;
 mod serve;
 mod shell_commands;
@@ -39,3 +44,4 @@ mod status;
 mod support;
 mod tidy;
 mod transparency;
+mod transports;

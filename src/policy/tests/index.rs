@@ -396,7 +396,8 @@ proptest! {
         calls in proptest::collection::vec((select(NAMES_OF_TOOLS), proptest::option::weighted(0.95, any_json())), 8),
         agent in proptest::option::of(select(&["ci", "other"][..])),
         placed in any::<bool>(),
-        method in select(&["tools/call", "tools/call", "tools/call", "resources/read", "x/y"][..]),
+        method in select(&["tools/call", "tools/call", "tools/call", "resources/read", "x/y", "tasks/update"][..]),
+        carries in any::<bool>(),
         linked in any::<bool>(),
         had in proptest::array::uniform3(select(MARKS)),
     ) {
@@ -408,6 +409,7 @@ proptest! {
         for (name, arguments) in &calls {
             let arguments = arguments.as_deref().and_then(Json::from_text);
             let call = Call::new(method, *name, arguments);
+            let call = if carries { Call { arguments: None, carried: [arguments, None], ..call } } else { call };
             let (found, expected) =
                 (policy.evaluate(&stance, &call, world), policy.evaluate_linearly(&stance, &call, world));
             prop_assert_eq!(found, expected, "{:?}", call);

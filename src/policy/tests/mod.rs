@@ -1,5 +1,6 @@
 //! Tests of the room as a whole; single parts are tested where they stand.
 
+mod asked;
 mod cases;
 mod closed;
 mod history;

@@ -69,6 +69,11 @@ pub fn run_all<P>(cases: &[Case], patience: Duration, prefix: P) -> Vec<Report>
 where
     P: Fn(&Case) -> Option<Vec<OsString>> + Sync,
 {
+    side_by_side(cases, |case| Some(run(case, patience, &prefix(case)?)))
+}
+
+/// Tries cases, never more than two at once; those that are not tried are left out.
+pub fn side_by_side(cases: &[Case], attempt: impl Fn(&Case) -> Option<Report> + Sync) -> Vec<Report> {
     let queue = Mutex::new(cases.iter());
     let reports = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -76,8 +81,7 @@ where
             scope.spawn(|| {
                 loop {
                     let Some(case) = queue.lock().unwrap().next() else { return };
-                    let Some(prefix) = prefix(case) else { continue };
-                    let report = run(case, patience, &prefix);
+                    let Some(report) = attempt(case) else { continue };
                     reports.lock().unwrap().push(report);
                 }
             });
@@ -247,24 +251,61 @@ impl Trial {
                 (arrived_as(case, &sent, &arrived), arrived)
             }
         };
+        let reply = String::from_utf8_lossy(&replies[..replies.len().min(300)]).into_owned();
+        Observed {
+            outcome,
+            arrived,
+            reply,
+            survived: seen.survived,
+            note: seen.note.clone(),
+            peak_kib: seen.peak_kib,
+        }
+        .judged(case)
+    }
+}
+
+/// What came of a case, whatever carried it.
+#[derive(Default)]
+pub struct Observed {
+    /// As in [`Report`].
+    pub outcome: &'static str,
+    /// As in [`Report`].
+    pub arrived: Vec<u8>,
+    /// As in [`Report`].
+    pub reply: String,
+    /// As in [`Report`].
+    pub survived: Option<bool>,
+    /// As in [`Report`].
+    pub note: String,
+    /// As in [`Report`].
+    pub peak_kib: Option<u64>,
+}
+
+impl Observed {
+    /// Holds it against what the case accepts.
+    pub fn judged(self, case: &Case) -> Report {
+        let Self { outcome, arrived, reply, survived, mut note, peak_kib } = self;
         let harmless_part =
             outcome == "forwarded_partly" && case.cls == "framing" && !names_a_denied_tool(&arrived);
         let accepts = |wanted: &str| case.accept.iter().any(|accepted| accepted == wanted);
         let accepted = accepts(outcome)
             || (harmless_part && accepts("blocked"))
             || (outcome == "not_forwarded" && (accepts("blocked") || accepts("rejected_as_malformed")));
-        let lost = seen.survived == Some(false) && !accepts("rejected_as_malformed");
+        let lost = survived == Some(false) && !accepts("rejected_as_malformed");
+        if lost {
+            note.push_str(" the session was lost");
+        }
         Report {
             id: case.id.clone(),
             outcome,
             ok: accepted && !lost,
             strict: case.strict,
-            survived: seen.survived,
+            survived,
             to_server: case.direction == Direction::ClientToServer,
             arrived,
-            reply: String::from_utf8_lossy(&replies[..replies.len().min(300)]).into_owned(),
-            note: seen.note.clone() + if lost { " the session was lost" } else { "" },
-            peak_kib: seen.peak_kib,
+            reply,
+            note,
+            peak_kib,
         }
     }
 }
@@ -287,7 +328,8 @@ fn write_pieces(mut stdin: ChildStdin, pieces: &[Piece]) -> ChildStdin {
     stdin
 }
 
-fn without_sentinel(mut bytes: Vec<u8>) -> Vec<u8> {
+/// What arrived before the sentinel did.
+pub fn without_sentinel(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(at) = memmem::rfind(&bytes, SENTINEL_START) {
         bytes.truncate(at);
     }
@@ -306,7 +348,8 @@ fn came_back(sent: &[u8], said: &[Vec<u8>]) -> &'static str {
     }
 }
 
-fn arrived_as(case: &Case, sent: &[u8], arrived: &[u8]) -> &'static str {
+/// The name of what became of `sent` on its way to the server.
+pub fn arrived_as(case: &Case, sent: &[u8], arrived: &[u8]) -> &'static str {
     let without_cr = || sent.iter().filter(|&&byte| byte != b'\r').copied().collect::<Vec<u8>>();
     if arrived == sent || arrived.strip_suffix(b"\n") == Some(sent) {
         "forwarded_unchanged"

@@ -71,12 +71,17 @@ impl Home {
     /// `callgate` with these arguments, at home here.
     pub fn callgate<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-        command.args(arguments).env("HOME", self.folder.path()).current_dir(self.folder.path());
+        self.settle(command.args(arguments));
+        command
+    }
+
+    /// Makes a command, and whatever it starts, feel at home here.
+    pub fn settle(&self, command: &mut Command) {
+        command.env("HOME", self.folder.path()).current_dir(self.folder.path());
         command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_DATA_HOME", self.path("data"));
         for variable in ["CALLGATE_CONFIG", "FAIL_MODE", "NO_COLOR", "CLICOLOR_FORCE"] {
             command.env_remove(variable);
         }
-        command
     }
 
     /// Runs `callgate` to its end.

@@ -14,4 +14,6 @@ pub mod parsers;
 pub mod parts;
 pub mod process;
 pub mod record;
+pub mod serving;
 pub mod source;
+pub mod web;

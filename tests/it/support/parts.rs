@@ -31,6 +31,30 @@ impl Node {
     }
 }
 
+/// Node 22 with the parts of `fixtures/servers/conformance/package.json`: the scenarios, both SDKs, gateways.
+pub struct Modern {
+    folder: PathBuf,
+    node: PathBuf,
+}
+
+impl Modern {
+    fn new(folder: PathBuf) -> Self {
+        let shipped = |machine: &str| folder.join(format!("node_modules/node-linux-{machine}/bin/node"));
+        let node = ["x64", "arm64"].map(shipped).into_iter().find(|node| node.exists());
+        Self { folder, node: node.unwrap_or_else(|| "node".into()) }
+    }
+
+    /// `node SCRIPT FOLDER`, to which a script's own arguments are added; the parts lie in the folder.
+    pub fn script(&self, script: &str) -> Vec<String> {
+        vec![text(&self.node), text(&fixture(script)), text(&self.folder)]
+    }
+
+    /// `node MAIN`, for a file below `node_modules`.
+    pub fn package(&self, main: &str) -> Vec<String> {
+        vec![text(&self.node), text(&self.folder.join("node_modules").join(main))]
+    }
+}
+
 /// Python with the parts of `fixtures/clients/requirements.txt`.
 pub struct Python(PathBuf);
 
@@ -48,17 +72,13 @@ impl Python {
 
 /// Node and its parts, installed the first time. `None`, and said so for `test`, where there is no Node.
 pub fn node(test: &str) -> Option<Node> {
-    let manifests = ["package.json", "package-lock.json", ".npmrc"].map(|name| fixture("clients").join(name));
-    let install = |folder: &Path| {
-        for manifest in &manifests {
-            std::fs::copy(manifest, folder.join(manifest.file_name().unwrap()))
-                .map_err(|error| error.to_string())?;
-        }
-        succeed(Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(folder))
-    };
-    let found =
-        succeed(Command::new("node").arg("--version")).and_then(|()| parts("npm", &manifests, install));
-    found.map(Node).map_err(|why| not_run(test, "Node", &why)).ok()
+    npm("npm", "clients").map(Node).map_err(|why| not_run(test, "Node", &why)).ok()
+}
+
+/// Node 22 and its parts, installed the first time. `None`, and said so for `test`, where there is no Node.
+pub fn modern(test: &str) -> Option<Modern> {
+    let found = npm("conformance", "servers/conformance");
+    found.map(Modern::new).map_err(|why| not_run(test, "Node", &why)).ok()
 }
 
 /// Python and its parts, installed the first time. `None`, and said so for `test`, where there is no Python.
@@ -142,6 +162,20 @@ pub fn not_run(test: &str, what: &str, why: &str) {
 /// Writes past the capture of test output, so that it is seen when all is well, too.
 pub fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
+}
+
+/// The packages of one folder among the fixtures. The scripts of packages are not run.
+fn npm(kind: &str, folder: &str) -> Result<PathBuf, String> {
+    let manifests = ["package.json", "package-lock.json", ".npmrc"].map(|name| fixture(folder).join(name));
+    let install = |folder: &Path| {
+        for manifest in &manifests {
+            std::fs::copy(manifest, folder.join(manifest.file_name().unwrap()))
+                .map_err(|error| error.to_string())?;
+        }
+        succeed(Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(folder))
+    };
+    succeed(Command::new("node").arg("--version"))?;
+    parts(kind, &manifests, install)
 }
 
 /// The folder of one kind of parts, made by `install` if no process has made it yet. It is named after the contents of

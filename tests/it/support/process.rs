@@ -42,8 +42,9 @@ pub enum Line {
 pub struct Piped {
     child: Child,
     stdin: Option<ChildStdin>,
-    lines: Receiver<Vec<u8>>,
-    exited: Receiver<()>,
+    /// Behind locks, so that threads may share the process.
+    lines: Mutex<Receiver<Vec<u8>>>,
+    exited: Mutex<Receiver<()>>,
     stderr: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -59,7 +60,7 @@ impl Piped {
         thread::spawn(move || send_lines(stdout, &line_sender));
         let stderr = Arc::default();
         keep_all(child.stderr.take().unwrap(), Arc::clone(&stderr));
-        let exited = exit_of(child.id());
+        let (lines, exited) = (Mutex::new(lines), Mutex::new(exit_of(child.id())));
         Self { stdin: child.stdin.take(), child, lines, exited, stderr }
     }
 
@@ -92,7 +93,7 @@ impl Piped {
 
     /// The next line of stdout, or why there is none.
     pub fn line(&self, within: Duration) -> Line {
-        match self.lines.recv_timeout(within) {
+        match self.lines.lock().unwrap().recv_timeout(within) {
             Ok(line) => Line::Said(line),
             Err(RecvTimeoutError::Disconnected) => Line::Closed,
             Err(RecvTimeoutError::Timeout) => Line::Silence,
@@ -115,10 +116,15 @@ impl Piped {
 
     /// Waits for the process to end. `None` when it is still there after `within`.
     pub fn wait(&mut self, within: Duration) -> Option<ExitStatus> {
-        match self.exited.recv_timeout(within) {
+        match self.exited.get_mut().unwrap().recv_timeout(within) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Some(self.child.wait().unwrap()),
             Err(RecvTimeoutError::Timeout) => None,
         }
+    }
+
+    /// Whether it has ended already.
+    pub fn ended(&mut self) -> bool {
+        self.wait(Duration::ZERO).is_some()
     }
 
     /// Ends the process at once, as `kill -9` does, and reaps it.
