@@ -4,13 +4,16 @@
 //! a line ends. Invariant: one message of a pipe is one message of the connection, and none is dropped between them.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -132,10 +135,10 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Lines of the pipe as messages, until either end has gone. What stands after the last newline is a message too.
-async fn to_server(pipe: Receiver, messages: mpsc::Sender<Vec<u8>>) {
+async fn to_server(mut pipe: Receiver, messages: mpsc::Sender<Vec<u8>>) {
     let mut line = Vec::new();
     let mut buffer = vec![0; CHUNK];
-    while let Some(chunk) = read(&pipe, &mut buffer).await {
+    while let Some(chunk) = read(&mut pipe, &mut buffer).await {
         let mut rest = chunk;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (head, tail) = rest.split_at(end + 1);
@@ -153,21 +156,23 @@ async fn to_server(pipe: Receiver, messages: mpsc::Sender<Vec<u8>>) {
     }
 }
 
-async fn read<'b>(pipe: &Receiver, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    loop {
-        pipe.readable().await.ok()?;
-        match pipe.try_read(buffer) {
-            Ok(0) => return None,
-            Ok(length) => return buffer.get(..length),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return None,
-        }
-    }
+/// Not by `try_read`: a polled read takes a short one for an empty pipe, and does not ask a second time.
+async fn read<'b>(pipe: &mut Receiver, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let mut chunk = ReadBuf::new(buffer);
+    poll_fn(|context| Pin::new(&mut *pipe).poll_read(context, &mut chunk)).await.ok()?;
+    let length = chunk.filled().len();
+    buffer.get(..length).filter(|chunk| !chunk.is_empty())
 }
 
-/// Messages as lines of the pipe, until either end has gone.
+/// Messages as lines of the pipe, until either end has gone. What has come meanwhile goes in one write: the driver then
+/// judges and commits it as one.
 async fn from_server(mut said: mpsc::Receiver<Said>, pipe: Sender) {
-    while let Some(Said { line, .. }) = said.recv().await {
+    while let Some(Said { mut line, .. }) = said.recv().await {
+        while line.len() < CHUNK
+            && let Ok(more) = said.try_recv()
+        {
+            line.extend_from_slice(&more.line);
+        }
         let mut rest = line.as_slice();
         while !rest.is_empty() {
             if pipe.writable().await.is_err() {
