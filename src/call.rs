@@ -38,13 +38,17 @@ pub enum Asker {
 }
 
 impl<'a> Call<'a> {
-    /// A call that carries nothing. Of methods that only servers ask for, the server is taken for the asker.
+    /// A call that carries nothing. Of methods that only servers ask for, the server is taken for the asker, and an
+    /// elicitation without a name has that of its mode.
     pub fn new(
         method: impl Into<Cow<'a, str>>,
         name: impl Into<Cow<'a, str>>,
         arguments: Option<Json<'a>>,
     ) -> Self {
-        let (method, name) = (method.into(), name.into());
+        let (method, mut name) = (method.into(), name.into());
+        if name.is_empty() && method == mcp::ELICITATION {
+            name = mode(arguments).unwrap_or_default();
+        }
         let asker = if mcp::is_asked(&method) { Asker::Server } else { Asker::Client };
         Self { asker, method, name, arguments, carried: [None; 2] }
     }
@@ -95,6 +99,19 @@ pub fn read_call<'a>(message: &Message<'a>) -> Reading<'a> {
     };
     let name = name.and_then(Json::as_str).unwrap_or_default();
     Reading::Call(Call { asker: Asker::Client, method: method.clone(), name, arguments, carried })
+}
+
+/// As [`read_call`], of a message that either end may have sent: for questions about calls that nobody makes.
+pub fn read_either<'a>(message: &Message<'a>) -> Reading<'a> {
+    match &message.method {
+        Some(method) if mcp::is_asked(method) => match read_asked(method.clone(), message.params) {
+            Ok(call) => Reading::Call(call),
+            Err(fault) => {
+                Reading::Malformed(Malformed { fault, id: message.id.map(|id| id.raw().to_owned()) })
+            }
+        },
+        Some(_) | None => read_call(message),
+    }
 }
 
 /// What a server asks of the client with this method and these params.

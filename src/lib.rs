@@ -17,6 +17,8 @@
 //!                 └─▶ other traffic: as it came, requests noted for their answers
 //! ```
 //!
+//! What the server asks of the client walks the same way, in the other direction: see `guard/asked.rs`.
+//!
 //! A [`wire::Frame`] is one line, read strictly. [`call::read_call`] tells whether it is a [`call::Call`], malformed,
 //! or traffic that the policy has no say in. [`policy::Policy::evaluate`] gives the [`policy::Verdict`]: what the
 //! policy says were everything enforced, and what of that takes force. The [`guard::Session`] makes an outcome of it
@@ -34,6 +36,8 @@
 //!   it stays out.
 //! - The mode is not an input of the verdict, only of the outcome. Shadow, warn, enforce, `check` and `policy test`
 //!   share one evaluator; only off has none.
+//! - A list of tools leaves whole or with elements cut out of its bytes; what was left out is judged when it is called.
+//! - A definition that is pinned stays pinned, and what is not known to be pinned restricts more.
 //! - Evaluation has no error. What cannot be told is opaque, and opaque tightens.
 //! - The index only says which rules surely do not match. Tests hold it against asking every rule.
 //! - What a label or a rate looks back on is noted in the step that judges the call, before the next call is judged.
@@ -54,7 +58,7 @@
 //!  I/O    cli                      sub-commands, printing, exit codes; the only home of clap and anyhow
 //!         proxy                    the driver, reload, the end of a run, who is at work
 //!         serve                    the HTTP face: sessions of agents that are not on stdio
-//!         transport   store        streams and the server's process; the audit database
+//!         transport   store        streams, the server's process, servers behind a URL; the audit database
 //!         clock                    the only reader of time
 //!  pure   settings                 all of mcp.toml, read at once, every fault with its place
 //!         guard                    the enforcement point: Session, Exchange, Refusal
@@ -102,12 +106,17 @@
 //!    `url.rs`, `shell` and `sql` read what arguments really are, `past.rs` what happened before; `index.rs` finds the
 //!    rules to ask; `explain.rs` retraces the way for people.
 //! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
+//!    `guard/asked.rs` and `within.rs` are what servers ask, `tasks.rs` is work that goes on after its call is answered.
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
-//! 5. `proxy/driver.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O.
+//! 5. `proxy/driver.rs`, `evidence.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and
+//!    `http.rs` with what is below them: how a server behind a URL becomes two pipes. `serve/mod.rs`: how a session
+//!    becomes HTTP. `proxy/edit.rs` and `settings/edit.rs`: how a program changes the policy file.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
 //!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.
+//! 8. `guard/catalog.rs` and `guard/pins.rs`: what servers list; `policy/imprint.rs`: when a definition is another one;
+//!    `policy/could_pass.rs` and `guard/hidden.rs`: lists without the tools of which no call could pass.
 
 pub mod call;
 pub mod cli;

@@ -207,6 +207,8 @@ pub struct Listing {
     pub unix_ms: i64,
     /// Whether the list begins with it.
     pub page: Page,
+    /// Whether the list ends with it.
+    pub is_last: bool,
     /// The tools, as far as they could be read.
     pub tools: Vec<Listed>,
 }
@@ -290,6 +292,10 @@ pub enum NoticeKind {
     UnknownMethod,
     /// A call carried answers to what the server asked, or a state that the server gave.
     InputCarried,
+    /// A tool's definition is another one than those that are pinned, or the tool is new.
+    ToolChanged,
+    /// Tools were left out of a list, or were to be and could not.
+    ToolsHidden,
     /// The session ended.
     SessionEnded,
     /// A request over HTTP was refused before anything of it was read as a message.
@@ -307,6 +313,8 @@ impl NoticeKind {
             Self::PastUnreadable => "past_unreadable",
             Self::UnknownMethod => "unknown_method",
             Self::InputCarried => "input_carried",
+            Self::ToolChanged => "tool_changed",
+            Self::ToolsHidden => "tools_hidden",
             Self::SessionEnded => "session_ended",
             Self::RequestRefused => "request_refused",
         }
@@ -361,7 +369,7 @@ pub struct Assignment {
     pub to: Option<String>,
     /// The revision that brought it.
     pub revision: Arc<str>,
-    /// How it came: `start`, `reload`, …
+    /// How it came: `start`, `reload` (an edit by hand), `api:NAME` (by the key of that name), …
     pub origin: String,
 }
 

@@ -3,6 +3,7 @@
 //! It refuses a file with any fault in it, and reports all of them at once. Invariant: what comes out was
 //! checked in full, and no fault quotes a value that stands under `env` or `headers_env`.
 
+pub mod edit;
 pub mod format;
 mod header;
 mod json_schema;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use crate::guard::{BlockResponse, Terms};
+use crate::guard::{BlockResponse, FilterTools, Terms};
 use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
 use crate::policy::{Diagnostic, FailMode, ModeSettings, Part, Policy, compile, parts};
@@ -155,6 +156,7 @@ impl Config {
             policy: Arc::clone(&self.policy),
             block_response: self.settings.block_response,
             max_frame: self.settings.max_frame,
+            filter_tools: self.settings.filter_tools.clone(),
         }
     }
 }
@@ -172,6 +174,8 @@ pub struct Settings {
     pub block_response: BlockResponse,
     /// `max_frame`: a longer line is refused where something can enforce. Bytes.
     pub max_frame: usize,
+    /// `filter_tools`, of the file and of servers.
+    pub filter_tools: FilterTools,
 }
 
 impl Default for Settings {
@@ -182,6 +186,7 @@ impl Default for Settings {
             audit: Audit::default(),
             block_response: BlockResponse::default(),
             max_frame: MAX_FRAME,
+            filter_tools: FilterTools::default(),
         }
     }
 }

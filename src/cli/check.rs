@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Exit;
 use super::places::Place;
-use super::question::{Question, claims, instant, unasked};
+use super::question::{Question, instant, listed, unasked};
 use crate::proxy::{given, server_named};
 
 const EXAMPLES: &str = "\
@@ -23,7 +23,7 @@ The exit code is 0 whatever the decision.";
 pub(super) struct Check {
     #[command(flatten)]
     place: Place,
-    /// The tool (with --method: the prompt, or the resource's URI)
+    /// The tool (with --method: the prompt, the resource's URI, or `form` and `url` for elicitation/create)
     #[arg(long, value_name = "NAME")]
     tool: String,
     /// The arguments, a JSON object [default: none]
@@ -63,7 +63,7 @@ impl Check {
             arguments: self.arguments.as_deref(),
             server,
             agent: self.agent.as_deref(),
-            claims: claims(&config, server, &self.tool),
+            listed: listed(&config, server, &self.tool),
             at: self.at,
             before: given(&config.policy, &self.after, Some(self.calls_before)).map_err(unasked)?,
         };

@@ -29,6 +29,7 @@ use super::{Exit, rows};
 use crate::clock::now;
 use crate::guard::REFUSED;
 use crate::policy::explain::Before;
+use crate::proxy::Known;
 use crate::record::NoticeKind;
 use crate::store::{AuditRow, Count, Filter, NoticeRow, Reader};
 
@@ -146,7 +147,7 @@ fn check(stage: &Stage, _: &mut Agent) -> anyhow::Result<Scene> {
         arguments: Some(&arguments),
         server: SERVER,
         agent: None,
-        claims: None,
+        listed: Known::default(),
         at: None,
         before: Before::default(),
     };

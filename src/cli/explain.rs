@@ -15,13 +15,13 @@ use clap::Args;
 use self::words::{Scope, Told};
 use super::Exit;
 use super::places::{self, Place};
-use super::question::{Question, claims, instant, unasked};
+use super::question::{Question, instant, listed, unasked};
 use crate::call::{Call, Reading};
 use crate::clock;
 use crate::policy::explain::{Before, Holds, Inquiry, Lost};
 use crate::policy::{Facts, Keep, Redactor, World};
 use crate::proxy::{
-    LocalLinks, Unasked, facts, folder, given, home_text, reading, server_named, session_info,
+    Known, LocalLinks, Unasked, facts, folder, given, home_text, reading, server_named, session_info,
 };
 use crate::settings::{Config, read};
 use crate::store::{Nearest, Reader, Recalled};
@@ -127,12 +127,12 @@ impl Explain {
             arguments: arguments.as_deref(),
             server: server_named(self.server.as_deref(), &config),
             agent: self.agent.as_deref(),
-            claims: None,
+            listed: Known::default(),
             at: None,
             before: Before::default(),
         };
         let line = question.line()?;
-        let call = match reading(line.as_bytes()).map_err(unasked)? {
+        let call = match reading(line.as_bytes(), question.tool).map_err(unasked)? {
             Reading::Call(call) => Given {
                 method: call.method.into_owned(),
                 name: call.name.into_owned(),
@@ -221,8 +221,9 @@ impl Explain {
         };
         let arguments = arguments.as_deref().and_then(Json::from_text);
         let call = Call::new(case.call.method.as_str(), case.call.name.as_str(), arguments);
-        let claimed = claims(&case.config, server, &case.call.name);
-        let world = World::of(&case.facts).with_links(&LocalLinks).at(case.unix_ms).with_claims(claimed);
+        let known = listed(&case.config, server, &case.call.name);
+        let world = World::of(&case.facts).with_links(&LocalLinks).at(case.unix_ms);
+        let world = world.with_claims(known.claims).with_changed(known.changed);
         let inquiry = Inquiry {
             stance: &stance,
             call: &call,

@@ -13,7 +13,7 @@ use super::{Exit, rows};
 use crate::clock::now;
 use crate::policy::Effect;
 use crate::record::Outcome;
-use crate::settings::Audit;
+use crate::settings::{Audit, Config};
 use crate::store::{Filter, Order, Reader};
 
 const EXAMPLES: &str = "\
@@ -97,6 +97,11 @@ impl StorePlace {
                 self.place.quiet_config()?.map_or_else(places::default_store, |config| places::store(&config))
             }
         }
+    }
+
+    /// What the policy file says; `None` where it cannot be used.
+    pub fn quiet_config(&self) -> anyhow::Result<Option<Config>> {
+        self.place.quiet_config()
     }
 
     /// The store's path, and what the policy file says about it.

@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod fmt;
 mod help;
+mod keys;
 mod known;
 mod log;
 mod paint;
@@ -21,6 +22,7 @@ mod serve;
 mod start;
 mod status;
 mod tail;
+mod tools;
 mod upstream;
 
 use std::ffi::OsString;
@@ -73,6 +75,7 @@ First steps:
   callgate demo                                  see it work on a bundled server
   callgate run -- npx -y @modelcontextprotocol/server-filesystem ~/app
                                                  what your agent host starts instead of the server
+  callgate serve                                 the same over HTTP, for agents with a key
   callgate tail                                  watch what the agent does
   callgate status                                what each running callgate enforces
   callgate policy check                          is mcp.toml right?
@@ -101,6 +104,9 @@ enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    #[command(subcommand)]
+    Keys(keys::Command),
+    Tools(tools::Tools),
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoServer(demo::DemoServer),
@@ -140,6 +146,8 @@ impl Command {
             Self::Status(status) => status.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
+            Self::Keys(keys) => keys.run().map(code),
+            Self::Tools(tools) => tools.run().map(code),
             Self::Demo(demo) => demo.run().map(code),
             Self::DemoServer(server) => server.run().map(code),
         }

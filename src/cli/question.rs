@@ -9,8 +9,8 @@ use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use super::places;
 use crate::guard::Answer;
 use crate::policy::explain::Before;
-use crate::policy::{Claims, Effect, Mode, Policy, Verdict, unix_ms};
-use crate::proxy::{self, Asked, Listed, Unasked, request};
+use crate::policy::{Effect, Mode, Policy, Verdict, unix_ms};
+use crate::proxy::{self, Asked, Known, Listed, Unasked, request};
 use crate::settings::Config;
 use crate::wire::shown;
 
@@ -26,8 +26,8 @@ pub(super) struct Question<'a> {
     pub server: &'a str,
     /// The agent's key, where it is not the file's.
     pub agent: Option<&'a str>,
-    /// What the server claims of the tool, where it is known to have listed it.
-    pub claims: Option<Claims>,
+    /// What is known of the tool.
+    pub listed: Known,
     /// When, milliseconds since the Unix epoch, where it is not now.
     pub at: Option<i64>,
     /// What came before it.
@@ -40,14 +40,16 @@ impl Question<'_> {
         let line = self.line()?;
         let question = proxy::Question {
             line: line.as_bytes(),
+            task_of: self.tool,
             server: self.server,
             agent: self.agent,
-            claims: &|_| self.claims,
+            listed: &|_| self.listed,
             at: self.at,
             before: self.before,
         };
         let Asked { answer, verdict } = question.ask(config).map_err(unasked)?;
-        let words = in_words(self.tool, self.server, &config.policy, verdict.as_ref(), &answer);
+        let title = if self.tool.is_empty() { self.method } else { self.tool };
+        let words = in_words(title, self.server, &config.policy, verdict.as_ref(), &answer);
         Ok((answer, words))
     }
 
@@ -68,9 +70,9 @@ pub(super) fn unasked(why: Unasked) -> anyhow::Error {
     }
 }
 
-/// What the server claimed of the tool when it was last listed, as far as the store knows.
-pub(super) fn claims(config: &Config, server: &str, tool: &str) -> Option<Claims> {
-    Listed::in_store(places::store(config).ok()).claims(server, tool)
+/// What the store knows of a tool as its server last listed it.
+pub(super) fn listed(config: &Config, server: &str, tool: &str) -> Known {
+    Listed::in_store(places::store(config).ok()).known(server, tool)
 }
 
 /// A time on the command line, milliseconds since the Unix epoch.
@@ -136,7 +138,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use insta::assert_snapshot;
 
-    use super::{Before, Question};
+    use super::{Before, Known, Question};
     use crate::settings::{Environment, read};
 
     const RULES: &str = r#"
@@ -167,7 +169,7 @@ action = "require_approval"
             arguments: Some(arguments),
             server: "db",
             agent: Some("ci-bot"),
-            claims: None,
+            listed: Known::default(),
             at: None,
             before: Before::default(),
         };
@@ -217,7 +219,7 @@ action = "require_approval"
                 arguments: None,
                 server: "s",
                 agent: None,
-                claims: None,
+                listed: Known::default(),
                 at,
                 before: Before::default(),
             };

@@ -33,8 +33,8 @@ Examples:
   callgate run --config ./mcp.toml --server git -- uvx mcp-server-git
   callgate run --url https://tickets.example/mcp --header-env Authorization=TICKETS_AUTH
 
-A header of a remote server comes from the environment, whole: TICKETS_AUTH=\"Bearer ...\". Proxies are taken
-from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. The exit code is the server's; 0 where it is remote.";
+A header of a remote server comes whole from the environment: TICKETS_AUTH=\"Bearer ...\". Proxies are \
+those of HTTP_PROXY, HTTPS_PROXY and NO_PROXY. The exit code is the server's; 0 where it is remote.";
 
 /// The command line of `run`.
 #[derive(Debug, Args)]

@@ -130,8 +130,6 @@ impl Serve {
         };
         Ok(Foundation {
             current,
-            file: start.path.clone(),
-            environment: start.environment.clone(),
             watching: start.watch(reloads)?,
             keys,
             check: Check::new(Some(path.to_path_buf())),

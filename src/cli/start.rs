@@ -21,11 +21,11 @@ pub(super) struct Start {
     /// It, and the settings beside it.
     pub config: Arc<Config>,
     /// The file that is watched.
-    pub path: Option<PathBuf>,
+    path: Option<PathBuf>,
     /// Its text, where it is what is in force.
     text: Option<String>,
     /// What it was read with, and what edits will be read with.
-    pub environment: Environment,
+    environment: Environment,
     /// What becomes of calls where there is nothing to judge them by.
     pub unguarded: Option<FailMode>,
 }

@@ -81,8 +81,7 @@ impl Session {
             (!judged && !mcp::is_told(method), judged)
         };
         if is_new && self.strangers.0.len() < MOST_STRANGERS && self.strangers.0.insert(method.into()) {
-            let text =
-                format!("the server sent `{}`, which callgate does not know of servers", shown(method));
+            let text = format!("the server sent `{}`, which servers are not known to send", shown(method));
             out.records.push(notice(now, NoticeKind::UnknownMethod, text));
         }
         judged
@@ -208,7 +207,8 @@ impl Session {
     /// Records that a call carries something beside its arguments: what, but none of it.
     pub(super) fn tell_carried(&self, message: &Message<'_>, number: u64, now: Now, out: &mut Outbox) {
         let [responses, state] = message.carried;
-        if self.stance.is_off() || responses.or(state).is_none() {
+        let is_told = matches!(message.method.as_deref(), Some(mcp::TOOLS_CALL | mcp::PROMPTS_GET));
+        if !is_told || self.stance.is_off() || responses.or(state).is_none() {
             return;
         }
         let names: Vec<String> = responses
@@ -217,7 +217,8 @@ impl Session {
             .take(MOST_STRANGERS)
             .map(|(name, _)| format!("`{}`", shown(&name)))
             .collect();
-        let answers = responses.map(|_| format!("answers to {}", names.join(", ")));
+        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let answers = responses.map(|_| format!("answers to {names}"));
         let state = state.map(|state| format!("a state of {} bytes", state.text().len()));
         let what: Vec<String> = answers.into_iter().chain(state).collect();
         let text = format!("call {number} carries {}", what.join(" and "));

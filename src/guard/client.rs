@@ -60,6 +60,7 @@ impl Session {
         });
         self.client = lines;
         self.between_lines(&mut out);
+        self.between_client_lines(&mut out);
         out
     }
 
@@ -298,9 +299,13 @@ fn announcement(record: &CallRecord, session: &str) -> Option<String> {
         | Outcome::Pending
         | Outcome::FailOpen => return None,
     };
-    let name = if record.tool.is_empty() { &record.method } else { &record.tool };
-    // A frame that cannot be read names nothing; its reason says what it is.
-    let name = if name.is_empty() { String::new() } else { format!("{}: ", shown(name)) };
+    let name = match (&*record.method, &*record.tool) {
+        (mcp::ELICITATION, mode) if !mode.is_empty() => format!("{} by {}: ", mcp::ELICITATION, shown(mode)),
+        // A frame that cannot be read names nothing; its reason says what it is.
+        ("", "") => String::new(),
+        (method, "") => format!("{}: ", shown(method)),
+        (_, name) => format!("{}: ", shown(name)),
+    };
     let reason = record.reason.as_deref().unwrap_or_default();
     Some(format!("{what}: {name}{reason} [ref {}]", call_id(session, record.number)))
 }

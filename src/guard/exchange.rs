@@ -22,6 +22,8 @@ const NO_POLICY: &str = "no policy could be loaded";
 const NO_ID: &str = "a call without an id is never forwarded";
 /// The other such reason.
 const WITH_ITS_BATCH: &str = "another call of its batch is refused";
+/// The same of what an answer asks.
+const WITH_ITS_ANSWER: &str = "something else in the same answer is refused";
 /// What the refusal of such a call says.
 pub(super) const ANOTHER: &str = "another call of this batch is refused";
 
@@ -33,6 +35,7 @@ pub(super) struct Moment<'a> {
     pub links: &'a dyn ResolvePath,
     /// What the server claims of its tools.
     pub catalog: &'a Catalog,
+    pub server: &'a str,
     pub memory: &'a Memory,
     pub elsewhere: &'a dyn Elsewhere,
     /// Whether frames can be held back at all; else this is a tee.
@@ -50,7 +53,13 @@ pub(super) struct Moment<'a> {
 impl<'a> Moment<'a> {
     fn world(&self, call: &Call<'_>) -> World<'a> {
         let world = World::of(self.facts).with_links(self.links).at(self.now.unix_ms);
-        world.with_claims(self.catalog.claims(&call.name))
+        world.with_claims(self.catalog.claims(&call.name)).with_changed(self.changed(&call.name))
+    }
+
+    /// Whether the tool is another one than those that are pinned. Looked up only where a rule wants to know.
+    fn changed(&self, tool: &str) -> Option<bool> {
+        let ask = |hash: &str| self.elsewhere.pinned(self.server, hash);
+        if self.stance.asks_for_pins() { self.catalog.changed(tool, &ask) } else { None }
     }
 
     fn past(&self) -> Hindsight<'a> {
@@ -265,7 +274,11 @@ impl<'a> Exchange<'a, Settled> {
                 if self.stage.refused.is_some() && verdict.acting.effect <= Effect::Warn =>
             {
                 // Nothing in the policy stops it, so the policy's reason would explain nothing.
-                let why = if self.origin.id.is_none() { NO_ID } else { WITH_ITS_BATCH };
+                let why = match self.origin.about {
+                    _ if self.origin.id.is_none() => NO_ID,
+                    About::Call | About::Asked => WITH_ITS_BATCH,
+                    About::Within => WITH_ITS_ANSWER,
+                };
                 format!("{}; {why}", self.reason(moment, verdict.by, verdict.mode)).into()
             }
             (Some(verdict), Subject::Call(_))

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::pins::{Pinned, Pins};
 use crate::policy::{Budget, Facts, Grade, Label, Marked, On, Past, Policy, Reach, Setting, Traces};
 use crate::record::{Mark, Now, Spending, Trace};
 
@@ -29,6 +30,11 @@ pub trait Elsewhere {
     fn spent(&self, key: &[u8; 32], since_slot: i64) -> Option<u64>;
     /// When a label was last set for an owner, this session included; `None` where it cannot be told.
     fn marked(&self, owner: &str, label: &str) -> Option<Written>;
+    /// Which definitions of a server's tools are pinned; `None` where it cannot be told.
+    fn pins(&self, server: &str) -> Option<Pins>;
+    /// Whether a definition of a server is pinned, by its [`crate::policy::Imprint::hash`]; `None` where it cannot be
+    /// told.
+    fn pinned(&self, server: &str, hash: &str) -> Option<Pinned>;
 }
 
 /// When a label was last set by any process, milliseconds since the Unix epoch.
@@ -51,6 +57,14 @@ impl Elsewhere for Alone {
 
     fn marked(&self, _owner: &str, _label: &str) -> Option<Written> {
         Some(Written::default())
+    }
+
+    fn pins(&self, _server: &str) -> Option<Pins> {
+        Some(Pins::default())
+    }
+
+    fn pinned(&self, _server: &str, _hash: &str) -> Option<Pinned> {
+        Some(Pinned::NothingYet)
     }
 }
 

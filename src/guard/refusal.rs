@@ -81,8 +81,7 @@ impl About {
             Self::Call => "The tool was not run; not a timeout, do not retry.",
             Self::Asked => "The client was not asked; not a timeout, do not retry.",
             Self::Within => {
-                "The server asks for this before it goes on, and its answer was kept back; what it did until then is \
-                 not known. Do not retry."
+                "The server's answer was kept back; what was done until then is not known, do not retry."
             }
         }
     }

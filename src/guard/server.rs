@@ -1,6 +1,7 @@
 //! What the server sends: tolerated, completed, and kept from answering what it was not asked.
 
 use super::asked::Admission;
+use super::catalog::Told;
 use super::effect::{Outbox, SPOILED};
 use super::flight::Asks;
 use super::session::{Session, notice};
@@ -89,14 +90,16 @@ impl Session {
             return self.drop_reply("an answer to an id that is not in flight", now, out);
         };
         self.told(&request.asks, seen.result, now, out);
+        let lists = matches!(request.asks, Asks::Tools(_));
         self.ended(request, seen, Done { status, length: line.bytes.len() }, now, out);
         if seen.holds.requests || seen.error.is_some() {
             return self.within(line, seen, now, out);
         }
-        Admission::Pass
+        let left = if lists { self.filtered(line, seen, now, out) } else { None };
+        left.map_or(Admission::Pass, Admission::Instead)
     }
 
-    /// A batch (2025-03-26): all of its answers are expected, or none passes.
+    /// A batch (2025-03-26): all of its answers are expected, or none passes. Lists in it pass as they came.
     fn answers(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) -> Admission {
         let foreign = glance_batch(line.content()).any(|seen| {
             let unasked =
@@ -124,8 +127,12 @@ impl Session {
         match (asks, result) {
             (Asks::Revision, _) => self.negotiated(result, out),
             (Asks::Tools(page), Some(result)) => {
-                if let Some(tools) = self.catalog.take(result, *page) {
-                    out.records.push(Record::Tools(Listing { unix_ms: now.unix_ms, page: *page, tools }));
+                let pins = || self.elsewhere.pins(&self.info.server);
+                if let Some(Told { tools, is_last, changes }) = self.catalog.take(result, *page, &pins) {
+                    let list = Listing { unix_ms: now.unix_ms, page: *page, is_last, tools };
+                    out.records.push(Record::Tools(list));
+                    self.tell_changes(&changes, now, out);
+                    self.tell_unread_pins(now, out);
                 }
             }
             (Asks::Tools(_), None)

@@ -11,6 +11,7 @@ use super::catalog::Catalog;
 use super::effect::{GAP, Outbox, SPOILED};
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
+use super::hidden::FilterTools;
 use super::past::{Elsewhere, Memory};
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use super::tasks::Tasks;
@@ -45,6 +46,8 @@ pub struct Terms {
     pub block_response: BlockResponse,
     /// Longest frame, bytes; longer ones are refused where something can enforce.
     pub max_frame: usize,
+    /// Whose lists leave out tools of which no call could pass.
+    pub filter_tools: FilterTools,
 }
 
 /// What a session begins with.
@@ -75,7 +78,7 @@ pub struct Session {
     pub(super) facts: Facts,
     links: Box<dyn ResolvePath>,
     pub(super) memory: Memory,
-    elsewhere: Box<dyn Elsewhere>,
+    pub(super) elsewhere: Box<dyn Elsewhere>,
     steady_us: fn() -> u64,
     pub(super) client: Lines,
     pub(super) server: Lines,
@@ -90,6 +93,8 @@ pub struct Session {
     held: Vec<u8>,
     /// The same for the server.
     held_for_server: Vec<u8>,
+    /// What people were last told of tools that were left out.
+    pub(super) hidden: String,
 }
 
 impl Session {
@@ -120,6 +125,7 @@ impl Session {
             number: 0,
             held: Vec::new(),
             held_for_server: Vec::new(),
+            hidden: String::new(),
         }
     }
 
@@ -237,6 +243,7 @@ impl Session {
             facts: &self.facts,
             links: self.links.as_ref(),
             catalog: &self.catalog,
+            server: &self.info.server,
             memory: &self.memory,
             elsewhere: self.elsewhere.as_ref(),
             gated: self.is_gated(),

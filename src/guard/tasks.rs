@@ -33,7 +33,7 @@ struct Task {
     /// The call that made it, until the task ends.
     call: Option<InFlight>,
     /// What it asked the client when it was last let pass: a client that asks for its state again is told the same.
-    asked: Option<u64>,
+    asked: Option<[u8; 32]>,
 }
 
 impl Tasks {
@@ -70,12 +70,12 @@ impl Tasks {
     }
 
     /// Whether the task asks what it asked before, so that it was judged. `digest` is of what it asks.
-    pub(super) fn asks_again(&self, id: &str, digest: u64) -> bool {
+    pub(super) fn asks_again(&self, id: &str, digest: [u8; 32]) -> bool {
         self.by_id.get(id).is_some_and(|task| task.asked == Some(digest))
     }
 
     /// Notes what a task asks and may ask.
-    pub(super) fn may_ask(&mut self, id: &str, digest: u64) {
+    pub(super) fn may_ask(&mut self, id: &str, digest: [u8; 32]) {
         if let Some(task) = self.by_id.get_mut(id) {
             task.asked = Some(digest);
         }
@@ -97,7 +97,7 @@ impl Session {
                 let tool = task_id(message.params).and_then(|id| self.tasks.tool(&id).map(str::to_owned));
                 Reading::Call(Call { name: tool.unwrap_or_default().into(), ..call })
             }
-            reading => reading,
+            reading @ (Reading::Call(_) | Reading::Malformed(_) | Reading::Other) => reading,
         }
     }
 
@@ -183,4 +183,64 @@ pub(super) fn task_id(holder: Option<Json<'_>>) -> Option<String> {
 
 fn is_error(result: Json<'_>) -> bool {
     result.kind() == JsonKind::Object && result.member("isError").is_some_and(|flag| flag.text() == "true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(number: u64) -> InFlight {
+        InFlight::new(Some(number), Asks::Nothing, Now::default())
+    }
+
+    #[test]
+    fn a_task_is_named_by_the_tool_whose_call_made_it_and_ends_once() {
+        let mut tasks = Tasks::default();
+        assert_eq!(tasks.begin("t", Some("deploy".into()), call(1)), None);
+        assert_eq!(tasks.tool("t"), Some("deploy"));
+        assert_eq!(tasks.end("t").and_then(|call| call.call), Some(1));
+        assert_eq!(tasks.end("t"), None);
+        assert_eq!(tasks.tool("t"), Some("deploy"), "more can be asked about it");
+        assert_eq!(tasks.tool("another"), None);
+    }
+
+    #[test]
+    fn a_task_that_two_calls_claim_belongs_to_no_tool() {
+        let mut tasks = Tasks::default();
+        tasks.begin("t", Some("read".into()), call(1));
+        let second = tasks.begin("t", Some("deploy".into()), call(2));
+        assert_eq!(second.and_then(|call| call.call), Some(2), "its answer is its end");
+        assert_eq!(tasks.tool("t"), None);
+    }
+
+    #[test]
+    fn tasks_are_remembered_within_bounds_and_those_that_have_ended_go_first() {
+        let mut tasks = Tasks::default();
+        for number in 0..MOST_TASKS as u64 {
+            assert_eq!(tasks.begin(&format!("t{number}"), Some("x".into()), call(number)), None);
+        }
+        tasks.end("t7");
+        assert_eq!(tasks.begin("more", Some("x".into()), call(9_000)), None);
+        assert_eq!((tasks.tool("t7"), tasks.tool("t0")), (None, Some("x")));
+        let displaced = tasks.begin("yet more", Some("x".into()), call(9_001));
+        assert_eq!(displaced.and_then(|call| call.call), Some(0), "the oldest is given up");
+        let long = "n".repeat(LONGEST_ID + 1);
+        assert!(tasks.begin(&long, Some("x".into()), call(9_002)).is_some());
+        assert_eq!(tasks.by_id.len(), MOST_TASKS);
+        assert_eq!(tasks.drain().count(), MOST_TASKS);
+    }
+
+    #[test]
+    fn a_result_makes_a_task_by_the_word_of_its_revision() {
+        for (result, expected) in [
+            (r#"{"task":{"taskId":"a"}}"#, Some("a")),
+            (r#"{"resultType":"task","taskId":"b"}"#, Some("b")),
+            (r#"{"resultType":"complete","taskId":"c"}"#, None),
+            (r#"{"content":[],"taskId":"d"}"#, None),
+            (r#"{"task":{"taskId":"e","taskId":"f"}}"#, None),
+            (r#"{"task":{"taskId":7}}"#, None),
+        ] {
+            assert_eq!(made(result.as_bytes()).as_deref(), expected, "{result}");
+        }
+    }
 }

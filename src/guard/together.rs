@@ -3,6 +3,8 @@
 //! It refuses to take a batch apart, as the client's batches are not. Invariant: of a batch that does not pass, every
 //! request of the server and every request that it answers gets an answer.
 
+use std::collections::HashSet;
+
 use super::asked::{Admission, Asking};
 use super::effect::Outbox;
 use super::exchange::Subject;
@@ -10,7 +12,9 @@ use super::refusal::About;
 use super::session::Session;
 use crate::record::Now;
 use crate::wire::mcp::{self, FromServer};
-use crate::wire::{Frame, GlanceKind, Id, Line, Message, glance, glance_batch, read};
+use crate::wire::{
+    Fault, Frame, GlanceKind, Id, IdKey, Line, MAX_BATCH, Malformed, Message, glance, glance_batch, read,
+};
 
 impl Session {
     /// Judges all that the members of a batch ask (2025-03-26). Their answers have been noted.
@@ -30,12 +34,17 @@ impl Session {
         if asking.is_empty() {
             return Admission::Pass;
         }
+        if asking.len() > MAX_BATCH {
+            let malformed = Malformed { fault: Fault::BatchTooLong, id: None };
+            asking = vec![Asking { subject: Subject::Malformed(malformed), id: None, about: About::Within }];
+        }
+        let said = out.to_server.len();
         let admission = self.ask(line.bytes, asking, now, out);
         if admission == Admission::Pass || !self.is_gated() {
             return admission;
         }
         let mut instead = if let Admission::Instead(frames) = admission { frames } else { Vec::new() };
-        self.refuse_members(line, &mut instead, out);
+        self.refuse_members(line, said, &mut instead, out);
         Admission::Instead(instead)
     }
 
@@ -68,15 +77,17 @@ impl Session {
         }
     }
 
-    /// Answers all of a batch that does not pass and that nobody has answered yet.
-    fn refuse_members(&self, line: Line<'_>, instead: &mut Vec<u8>, out: &mut Outbox) {
+    /// Answers all of a batch that does not pass and that is not answered yet: to the server from `said` on.
+    fn refuse_members(&self, line: Line<'_>, said: usize, instead: &mut Vec<u8>, out: &mut Outbox) {
+        let mut of_server = answered(out.to_server.get(said..).unwrap_or_default());
+        let mut of_client = answered(instead);
         for seen in glance_batch(line.content()) {
             let Some(id) = seen.id else { continue };
             match seen.kind {
-                GlanceKind::Request if !contains(&out.to_server, id) => {
+                GlanceKind::Request if of_server.insert(id.key()) => {
                     out.to_server.extend(self.refused_with_its_batch(id, About::Asked));
                 }
-                GlanceKind::Result { .. } | GlanceKind::Error if !contains(instead, id) => {
+                GlanceKind::Result { .. } | GlanceKind::Error if of_client.insert(id.key()) => {
                     instead.extend(self.refused_with_its_batch(id, About::Within));
                 }
                 GlanceKind::Request
@@ -93,8 +104,7 @@ impl Session {
     }
 }
 
-/// Whether an answer to this id is among these lines of our own.
-fn contains(lines: &[u8], id: Id<'_>) -> bool {
-    let mut answers = lines.split(|byte| *byte == b'\n').map(glance);
-    answers.any(|answer| answer.id.is_some_and(|answered| answered.key() == id.key()))
+/// The ids that these lines of our own answer.
+fn answered(lines: &[u8]) -> HashSet<IdKey> {
+    lines.split(|byte| *byte == b'\n').filter_map(|line| glance(line).id.map(Id::key)).collect()
 }

@@ -4,7 +4,8 @@
 //! client, and neither does one that hides what it asks; the request that it answers gets a refusal.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
+
+use sha2::{Digest, Sha256};
 
 use super::asked::{Admission, Asking};
 use super::effect::Outbox;
@@ -15,7 +16,7 @@ use super::tasks::task_id;
 use crate::call::{Call, read_asked};
 use crate::record::Now;
 use crate::wire::mcp::{self, FromServer};
-use crate::wire::{Fault, Frame, Glance, Json, JsonKind, Line, Malformed, fold, read};
+use crate::wire::{Fault, Frame, Glance, Id, Json, JsonKind, Line, MAX_BATCH, Malformed, fold, read};
 
 /// What a result or a task asks for, by key.
 const REQUESTS: &str = "inputRequests";
@@ -37,9 +38,10 @@ impl Session {
         if asking.is_empty() {
             return Admission::Pass;
         }
-        let Some((task, digest)) = seen.result.and_then(|result| self.of_task(result)) else {
-            return self.ask(line.bytes, asking, now, out);
-        };
+        // What cannot be read is never what was read before.
+        let is_clear = asking.iter().all(|asking| matches!(asking.subject, Subject::Call(_)));
+        let task = seen.result.filter(|_| is_clear).and_then(|result| self.of_task(result));
+        let Some((task, digest)) = task else { return self.ask(line.bytes, asking, now, out) };
         if self.tasks.asks_again(&task, digest) {
             return Admission::Pass;
         }
@@ -59,7 +61,7 @@ impl Session {
                 .or_else(|fault| if may_name_urls(error) { Err(fault) } else { Ok(Vec::new()) }),
             (_, None) => return Vec::new(),
         };
-        let id = seen.id.map(|id| id.raw());
+        let id = seen.id.map(Id::raw);
         self.all_asking(calls, id)
     }
 
@@ -91,12 +93,11 @@ impl Session {
     }
 
     /// The task that a result is the state of, and a digest of what it asks under this policy.
-    fn of_task(&self, result: &[u8]) -> Option<(String, u64)> {
+    fn of_task(&self, result: &[u8]) -> Option<(String, [u8; 32])> {
         let state = Json::from_text(str::from_utf8(result).ok()?)?;
-        let mut hasher = DefaultHasher::new();
-        state.member(REQUESTS)?.text().hash(&mut hasher);
-        self.terms.policy.revision.hash(&mut hasher);
-        Some((task_id(Some(state))?, hasher.finish()))
+        let hash = Sha256::new_with_prefix(self.terms.policy.revision.as_bytes());
+        let hash = hash.chain_update(state.member(REQUESTS)?.text());
+        Some((task_id(Some(state))?, hash.finalize().into()))
     }
 }
 
@@ -110,6 +111,9 @@ fn json<'a>(part: &'a [u8], line: Line<'_>) -> Result<Json<'a>, Fault> {
 fn requests(holder: Json<'_>) -> Result<Vec<Call<'_>>, Fault> {
     let Some(requests) = only(holder, REQUESTS)? else { return Ok(Vec::new()) };
     let members = requests.members().map(|(_, request)| request).chain(requests.elements());
+    if members.clone().nth(MAX_BATCH).is_some() {
+        return Err(Fault::BatchTooLong);
+    }
     members.filter_map(|request| asked(request).transpose()).collect()
 }
 
@@ -135,6 +139,9 @@ fn urls(error: Json<'_>) -> Result<Vec<Call<'_>>, Fault> {
     let data = only(error, "data")?;
     let all = data.map(|data| only(data, ELICITATIONS)).transpose()?.flatten();
     let elements = all.into_iter().flat_map(Json::elements);
+    if elements.clone().nth(MAX_BATCH).is_some() {
+        return Err(Fault::BatchTooLong);
+    }
     elements
         .map(|params| {
             let call = read_asked(mcp::ELICITATION.into(), Some(params))?;

@@ -65,7 +65,8 @@ impl Claims {
             | Fact::Risk
             | Fact::Action
             | Fact::Resource
-            | Fact::Time => None,
+            | Fact::Time
+            | Fact::ToolChanged => None,
         }
     }
 

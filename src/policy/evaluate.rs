@@ -15,7 +15,7 @@ use super::{Acting, Budget, By, Effect, Match, Mode, Policy, Rule, Setting, Stan
 use crate::call::{Asker, Call};
 
 /// Methods that `default` covers whatever it says.
-const COVERED: [&str; 3] = ["tools/call", "resources/read", "prompts/get"];
+pub(super) const COVERED: [&str; 3] = ["tools/call", "resources/read", "prompts/get"];
 
 impl Policy {
     /// What the policy says of a call, and what of it takes force; `None` under off.

@@ -67,6 +67,7 @@ fn try_one(policy: &Policy, example: &Example, base: World<'_>) -> Option<Verdic
     let stance = policy.stance(facts.agent.as_deref(), facts.server.as_deref().unwrap_or("default"));
     let supposed = Supposed(example);
     let world = World { facts: &facts, ..base }.with_past(&supposed).with_claims(claims(&example.facts));
+    let world = world.with_changed(Some(is_changed(&example.facts)));
     policy.evaluate(&stance, &call, world.at(given.unwrap_or(base.unix_ms)))
 }
 
@@ -83,10 +84,15 @@ impl Past for Supposed<'_> {
     }
 }
 
+/// Whether the tool of the example has changed. Where the example is silent nothing has happened before it.
+fn is_changed(given: &BTreeMap<Fact, Vec<String>>) -> bool {
+    given.get(&Fact::ToolChanged).is_some_and(|values| values.iter().any(|word| word == "true"))
+}
+
 /// What the server of the example claims of the tool. Where the example is silent, the tool was not listed.
 fn claims(given: &BTreeMap<Fact, Vec<String>>) -> Option<Claims> {
     let said = |fact| given.get(&fact).and_then(|values| values.first()).map(|word| word == "true");
-    let listed = given.keys().any(|fact| fact.is_truth());
+    let listed = given.keys().any(|fact| fact.is_claim());
     listed.then(|| {
         let plain = Claims::default();
         let read_only = said(Fact::ClaimedReadOnly).unwrap_or(plain.read_only);
@@ -119,7 +125,8 @@ fn facts(base: &Facts, given: &BTreeMap<Fact, Vec<String>>) -> Facts {
             | Fact::ClaimedReadOnly
             | Fact::ClaimedDestructive
             | Fact::ClaimedIdempotent
-            | Fact::ClaimedOpenWorld => {}
+            | Fact::ClaimedOpenWorld
+            | Fact::ToolChanged => {}
         }
     }
     facts
@@ -170,6 +177,7 @@ fn field(fact: Fact, tool: &mut ToolMetadata) -> Option<&mut Option<String>> {
         | Fact::ClaimedReadOnly
         | Fact::ClaimedDestructive
         | Fact::ClaimedIdempotent
-        | Fact::ClaimedOpenWorld => None,
+        | Fact::ClaimedOpenWorld
+        | Fact::ToolChanged => None,
     }
 }

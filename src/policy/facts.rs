@@ -66,6 +66,8 @@ pub enum Fact {
     ClaimedIdempotent,
     /// See [`Claims::open_world`](super::Claims); claimed, a truth value.
     ClaimedOpenWorld,
+    /// See [`super::World::changed`]; a truth value of our own.
+    ToolChanged,
 }
 
 impl Fact {
@@ -87,15 +89,21 @@ impl Fact {
         ("claimed_destructive", Self::ClaimedDestructive),
         ("claimed_idempotent", Self::ClaimedIdempotent),
         ("claimed_open_world", Self::ClaimedOpenWorld),
+        ("tool_changed", Self::ToolChanged),
     ];
 
     /// Whether the governed side chooses it: such a fact only ever tightens.
     pub fn is_claimed(self) -> bool {
-        matches!(self, Self::Client | Self::Repo) || self.is_truth()
+        matches!(self, Self::Client | Self::Repo) || self.is_claim()
     }
 
-    /// Whether it is true or false, where other facts are texts: what servers claim of their tools.
+    /// Whether it is true or false, where other facts are texts.
     pub fn is_truth(self) -> bool {
+        self.is_claim() || self == Self::ToolChanged
+    }
+
+    /// Whether it is what servers claim of their tools.
+    pub fn is_claim(self) -> bool {
         matches!(
             self,
             Self::ClaimedReadOnly

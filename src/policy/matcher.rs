@@ -183,9 +183,9 @@ fn fact_holds(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene
     let judge = Judge { polarity, scene };
     let mut tally = Tally::default();
     if fact.is_truth() && scene.call.is_about_a_tool() {
-        tally.count(match scene.world.claims.and_then(|claims| claims.says(fact)) {
+        tally.count(match scene.world.truth(fact) {
             Some(truth) => judge.all(tests, &Value::Truth(truth)),
-            // A tool that the server did not list may be anything.
+            // A tool that the server did not list may be anything, and one whose pin cannot be read too.
             None => Outcome::Opaque,
         });
     }
@@ -223,7 +223,8 @@ pub(super) fn fact_values<'a>(fact: Fact, scene: &'a Scene<'_>) -> Vec<&'a str> 
         | Fact::ClaimedReadOnly
         | Fact::ClaimedDestructive
         | Fact::ClaimedIdempotent
-        | Fact::ClaimedOpenWorld => Vec::new(),
+        | Fact::ClaimedOpenWorld
+        | Fact::ToolChanged => Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::index::{FEW, Index};
 use super::matcher::Scene;
-use super::{Effect, FailMode, Mode, Policy, Rule};
+use super::{Effect, Fact, FailMode, Mode, Policy, Rule, Subject, Table};
 
 /// The modes of one revision as they hold for one agent and one server.
 ///
@@ -27,6 +27,7 @@ pub struct Stance {
     live: Vec<usize>,
     index: Lazy,
     labels: Vec<usize>,
+    asks_for_pins: bool,
 }
 
 /// The index of the live rules, made when a call first asks. It follows from the rest, so any two are alike.
@@ -64,6 +65,11 @@ impl Stance {
     /// The server that it was made for.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Whether a rule or a label that holds here asks for `tool_changed`.
+    pub fn asks_for_pins(&self) -> bool {
+        self.asks_for_pins
     }
 
     /// Indices of the labels that can be set in front of the server.
@@ -121,8 +127,21 @@ impl Policy {
         let fail_mode =
             by_agent.fail_mode.or(by_server.fail_mode).or(self.fail_mode).unwrap_or(FailMode::Open);
         let labels = self.live_labels(base, server);
+        let asks_for_pins = self.ask_for_pins(&live, &labels);
         let server = server.to_owned();
-        Stance { base, rules, strictest, fail_mode, server, live, labels, index: Lazy::default() }
+        let index = Lazy::default();
+        Stance { base, rules, strictest, fail_mode, server, live, index, labels, asks_for_pins }
+    }
+
+    fn ask_for_pins(&self, live: &[usize], labels: &[usize]) -> bool {
+        let rules = live.iter().filter_map(|index| self.rules.get(*index));
+        let labels = labels.iter().filter_map(|index| self.labels.get(*index));
+        let tables = rules.map(|rule| (&rule.when, &rule.any, &rule.unless));
+        let mut tables = tables.chain(labels.map(|label| (&label.when, &label.any, &label.unless)));
+        let asks = |table: &Table| {
+            table.iter().any(|condition| matches!(condition.subject, Subject::Fact(Fact::ToolChanged)))
+        };
+        tables.any(|(when, any, unless)| when.iter().chain(any).chain(unless).any(asks))
     }
 
     fn live_labels(&self, base: Mode, server: &str) -> Vec<usize> {

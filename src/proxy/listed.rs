@@ -1,4 +1,4 @@
-//! What servers claim of their tools, as far as the store knows, for questions about calls that nobody makes.
+//! What servers claim of their tools and whether they changed, as far as the store knows, for questions about calls that nobody makes.
 //!
 //! It refuses to make a fault of a store that is absent or cannot be read: then no tool was listed. Invariant: a list that
 //! another process has recorded is seen by the next question; while there is none, a question costs one look at an index.
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::policy::Claims;
-use crate::store::{Reader, StoreError, ToolRow};
+use crate::store::{KeptTool, Reader, StoreError};
 use crate::wire::{Json, shown};
 
 /// The tools that servers have listed.
@@ -21,10 +21,19 @@ pub struct Listed {
 #[derive(Debug)]
 struct Memory {
     reader: Reader,
-    /// Where the lists ended when they were read.
-    mark: i64,
-    /// By server and tool. `None` where one of its definitions was not kept.
-    claims: HashMap<(String, String), Option<Claims>>,
+    /// Where the lists and the pins ended when they were read.
+    mark: (i64, i64),
+    /// By server and tool.
+    tools: HashMap<(String, String), Known>,
+}
+
+/// What the store knows of a tool. Without a store every tool is one that was not listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What the server claims of it; `None` where one of its definitions was not kept.
+    pub claims: Option<Claims>,
+    /// Whether it is another one than those that are pinned.
+    pub changed: Option<bool>,
 }
 
 impl Listed {
@@ -33,42 +42,45 @@ impl Listed {
         Self { store, memory: Mutex::default() }
     }
 
-    /// What the server claimed of the tool when it was last listed.
-    pub fn claims(&self, server: &str, tool: &str) -> Option<Claims> {
+    /// The tool as its server last listed it.
+    pub fn known(&self, server: &str, tool: &str) -> Known {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = match memory.take() {
-            Some(known) => known.refreshed(),
-            None => Reader::open(self.store.as_deref()?).and_then(Memory::of),
+        let fresh = match (memory.take(), self.store.as_deref()) {
+            (Some(known), _) => known.refreshed(),
+            (None, Some(store)) => Reader::open(store).and_then(Memory::of),
+            (None, None) => return Known::default(),
         };
-        let known = memory.insert(fresh.ok()?);
-        known.claims.get(&(server.to_owned(), shown(tool))).copied().flatten()
+        let Ok(fresh) = fresh else { return Known::default() };
+        let known = memory.insert(fresh);
+        known.tools.get(&(server.to_owned(), shown(tool))).copied().unwrap_or_default()
     }
 }
 
 impl Memory {
     fn of(reader: Reader) -> Result<Self, StoreError> {
-        Self { reader, mark: -1, claims: HashMap::new() }.refreshed()
+        Self { reader, mark: (-1, -1), tools: HashMap::new() }.refreshed()
     }
 
     fn refreshed(mut self) -> Result<Self, StoreError> {
-        let mark = self.reader.last_listing()?;
+        let mark = (self.reader.last_listing()?, self.reader.last_pin()?);
         if mark != self.mark {
             // The mark was read first: what comes in between is read again the next time.
-            (self.mark, self.claims) = (mark, claims(self.reader.tools()?));
+            let tools = self.reader.kept_tools()?.into_iter();
+            self.tools = tools.map(|tool| ((tool.server.clone(), tool.tool.clone()), known(&tool))).collect();
+            self.mark = mark;
         }
         Ok(self)
     }
 }
 
 /// A tool that is listed twice has the worse of its claims.
-fn claims(rows: Vec<ToolRow>) -> HashMap<(String, String), Option<Claims>> {
-    let mut known: HashMap<_, Option<Claims>> = HashMap::new();
-    for row in rows {
-        let claims = row.definition.as_deref().and_then(Json::from_text).map(Claims::of);
-        let both = |other: Option<Claims>| other.zip(claims).map(|(one, other)| one.and(other));
-        known.entry((row.server, row.tool)).and_modify(|other| *other = both(*other)).or_insert(claims);
+fn known(tool: &KeptTool) -> Known {
+    let claims = tool.listed.iter().map(|row| row.definition.as_deref().and_then(Json::from_text));
+    let claims: Option<Vec<Claims>> = claims.map(|tool| tool.map(Claims::of)).collect();
+    Known {
+        claims: claims.and_then(|claims| claims.into_iter().reduce(Claims::and)),
+        changed: tool.standing.changed(),
     }
-    known
 }
 
 #[cfg(test)]
@@ -76,7 +88,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::Listed;
+    use super::{Known, Listed};
     use crate::record::{self, Listing, Page, Record, SessionInfo};
     use crate::store::{Options, Store};
 
@@ -88,7 +100,7 @@ mod tests {
             definition: format!(r#"{{"name":"{name}","annotations":{{"destructiveHint":{hint}}}}}"#).into(),
         });
         let tools = tools.collect();
-        store.queue(vec![Record::Tools(Listing { unix_ms: 1, page: Page::First, tools })]);
+        store.queue(vec![Record::Tools(Listing { unix_ms: 1, page: Page::First, is_last: true, tools })]);
         assert_eq!(store.finish(Duration::from_secs(20)).unwritten, 0);
     }
 
@@ -97,12 +109,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.db");
         let listed = Listed::in_store(Some(path.clone()));
-        let destroys = |tool: &str| listed.claims("files", tool).map(|claims| claims.destructive);
+        let destroys = |tool: &str| listed.known("files", tool).claims.map(|claims| claims.destructive);
         assert_eq!(destroys("wipe"), None);
         list(&path, "one", &[("wipe", false)]);
         assert_eq!((destroys("wipe"), destroys("other")), (Some(false), None));
         list(&path, "two", &[("wipe", true)]);
-        assert_eq!((destroys("wipe"), listed.claims("elsewhere", "wipe")), (Some(true), None));
+        assert_eq!((destroys("wipe"), listed.known("elsewhere", "wipe").claims), (Some(true), None));
     }
 
     #[test]
@@ -111,11 +123,11 @@ mod tests {
         let path = folder.path().join("audit.db");
         list(&path, "one", &[("wipe", false), ("wipe", true), ("wipe", false)]);
         let listed = Listed::in_store(Some(path));
-        assert!(listed.claims("files", "wipe").unwrap().destructive);
+        assert!(listed.known("files", "wipe").claims.unwrap().destructive);
     }
 
     #[test]
     fn without_a_store_nothing_was_listed() {
-        assert!(Listed::in_store(None).claims("files", "wipe").is_none());
+        assert_eq!(Listed::in_store(None).known("files", "wipe"), Known::default());
     }
 }

@@ -7,12 +7,12 @@ use std::io;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{LocalLinks, facts, folder, session_info};
-use crate::call::{Reading, read_call};
+use super::{Known, LocalLinks, facts, folder, session_info};
+use crate::call::{Call, Reading, read_either};
 use crate::clock;
 use crate::guard::Answer;
 use crate::policy::explain::Before;
-use crate::policy::{Claims, Policy, Verdict, World};
+use crate::policy::{Policy, Verdict, World};
 use crate::settings::Config;
 use crate::wire::{Frame, Json, mcp, read, shown};
 
@@ -20,12 +20,14 @@ use crate::wire::{Frame, Json, mcp, read, shown};
 pub struct Question<'a> {
     /// The request as a client would send it; [`request`] writes one.
     pub line: &'a [u8],
+    /// The tool whose call made the task, where the line is about one.
+    pub task_of: &'a str,
     /// The server's name.
     pub server: &'a str,
     /// The agent's key, where it is not the file's.
     pub agent: Option<&'a str>,
-    /// What the server claims of a tool, where it is known to have listed it.
-    pub claims: &'a dyn Fn(&str) -> Option<Claims>,
+    /// What is known of a tool as the server listed it.
+    pub listed: &'a dyn Fn(&str) -> Known,
     /// When, milliseconds since the Unix epoch, where it is not now.
     pub at: Option<i64>,
     /// What came before it.
@@ -80,15 +82,17 @@ impl Question<'_> {
         let policy = &config.policy;
         let stance = policy.stance(facts.agent.as_deref(), self.server);
         // Read as `run` would read it, so that both judge the same.
-        match reading(self.line)? {
+        match reading(self.line, self.task_of)? {
             Reading::Call(call) => {
+                let known = (self.listed)(&call.name);
                 let world = World::of(&facts)
                     .with_links(&LocalLinks)
                     .at(self.at.unwrap_or_else(|| clock::now().unix_ms))
-                    .with_claims((self.claims)(&call.name))
+                    .with_claims(known.claims)
+                    .with_changed(known.changed)
                     .with_past(&self.before);
                 let verdict = policy.evaluate(&stance, &call, world);
-                let answer = Answer::of(policy, verdict.as_ref(), &shown(&call.name), info.session);
+                let answer = Answer::of(policy, verdict.as_ref(), &shown(call.title()), info.session);
                 Ok(Asked { answer, verdict })
             }
             Reading::Malformed(malformed) => {
@@ -101,18 +105,20 @@ impl Question<'_> {
     }
 }
 
-/// The request that a client would send for a tool, a prompt or a URI; `arguments` is JSON text.
+/// The request that a client would send for a tool, a prompt or a URI, or a server for an elicitation of a mode;
+/// `arguments` is JSON text.
 ///
 /// # Errors
 /// Where the arguments cannot be part of one.
 pub fn request(method: &str, name: &str, arguments: Option<&str>) -> Result<String, Unasked> {
     let arguments = arguments.map(json).transpose()?;
-    let (said, name) = (Value::from(method), Value::from(name));
+    let (said, is_named, name) = (Value::from(method), !name.is_empty(), Value::from(name));
     let params = match method {
         mcp::TOOLS_CALL | mcp::PROMPTS_GET => match arguments {
             Some(arguments) => format!(r#"{{"name":{name},"arguments":{arguments}}}"#),
             None => format!(r#"{{"name":{name}}}"#),
         },
+        mcp::ELICITATION if arguments.is_none() && is_named => format!(r#"{{"mode":{name}}}"#),
         mcp::RESOURCES_READ if arguments.is_none() => format!(r#"{{"uri":{name}}}"#),
         mcp::RESOURCES_READ => return Err(Unasked::ResourceArguments),
         _ => arguments.unwrap_or_else(|| "{}".to_owned()),
@@ -120,13 +126,18 @@ pub fn request(method: &str, name: &str, arguments: Option<&str>) -> Result<Stri
     Ok(format!(r#"{{"jsonrpc":"2.0","id":1,"method":{said},"params":{params}}}"#))
 }
 
-/// What `run` would take the line for.
+/// What `run` would take the line for; a task for one that a call of `task_of` has made.
 ///
 /// # Errors
 /// Where it is not one message.
-pub fn reading(line: &[u8]) -> Result<Reading<'_>, Unasked> {
+pub fn reading<'a>(line: &'a [u8], task_of: &str) -> Result<Reading<'a>, Unasked> {
     match read(line) {
-        Ok(Frame::Message(message)) => Ok(read_call(&message)),
+        Ok(Frame::Message(message)) => Ok(match read_either(&message) {
+            Reading::Call(call) if call.method == mcp::TASKS_UPDATE => {
+                Reading::Call(Call { name: task_of.to_owned().into(), ..call })
+            }
+            reading @ (Reading::Call(_) | Reading::Malformed(_) | Reading::Other) => reading,
+        }),
         Ok(Frame::Blank | Frame::Batch(_)) => Err(Unasked::NotOne),
         Err(malformed) => Ok(Reading::Malformed(malformed)),
     }

@@ -16,9 +16,11 @@ use std::time::Duration;
 use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
+use super::edit::{Change, Edited, Unedited, edit};
+use super::origins::Origins;
 use super::sources::{gather, places};
 use crate::clock::now;
-use crate::policy::{assignments, weakens};
+use crate::policy::{assignments, revision, weakens};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource};
 use crate::settings::{Config, Environment, is_blank, read, suddenly_blank, suddenly_rule_less};
 
@@ -62,9 +64,12 @@ pub struct Reloads {
     bell: watch::Sender<()>,
 }
 
-/// Keeps a watch going, and asks it to look now (SIGHUP).
+/// Keeps a watch going, asks it to look now (SIGHUP), and edits what is watched.
 pub struct Watching {
     ask: Sender<()>,
+    path: PathBuf,
+    environment: Environment,
+    origins: Arc<Origins>,
 }
 
 /// What is in force when the watch begins.
@@ -117,6 +122,27 @@ impl Watching {
         // A watch that has ended has nothing to look at.
         let _ = self.ask.send(());
     }
+
+    /// Edits the file. The assignments that come of it name `origin`, and take force at once.
+    ///
+    /// # Errors
+    /// Why the file is as it was.
+    pub fn edit(&self, in_force: &Config, origin: &str, change: &Change<'_>) -> Result<Edited, Unedited> {
+        let mut announced = None;
+        let mut ready = |edited: &Edited| {
+            let revision = Arc::clone(&edited.after.policy.revision);
+            let changes = assignments(Some(&edited.before.policy), &edited.after.policy);
+            self.origins.announce(&revision, changes, origin);
+            announced = Some(revision);
+        };
+        let done = edit(&self.path, &self.environment, in_force, change, &mut ready);
+        match (&done, announced) {
+            (Ok(_), Some(_)) => self.look(),
+            (Err(_), Some(revision)) => self.origins.retract(&revision),
+            (_, None) => {}
+        }
+        done
+    }
 }
 
 /// Watches on a thread of its own until the returned [`Watching`] is dropped.
@@ -126,6 +152,13 @@ impl Watching {
 pub fn watch(watched: Watched, reloads: Arc<Reloads>) -> std::io::Result<Watching> {
     let (ask, asked) = channel();
     let events = ask.clone();
+    let origins = Arc::new(Origins::default());
+    let watching = Watching {
+        ask,
+        path: watched.path.clone(),
+        environment: watched.environment.clone(),
+        origins: Arc::clone(&origins),
+    };
     std::thread::Builder::new().name("reload".into()).spawn(move || {
         // Not every write: a store in the same folder would wake us for each commit.
         let saves = EventKindMask::CREATE | EventKindMask::REMOVE | EventKindMask::ACCESS_CLOSE;
@@ -133,14 +166,16 @@ pub fn watch(watched: Watched, reloads: Arc<Reloads>) -> std::io::Result<Watchin
             let _ = events.send(());
         };
         let eyes = RecommendedWatcher::new(told, notify::Config::default().with_event_kinds(saves));
-        Watch { watched, reloads, watcher: eyes.ok(), folders: BTreeSet::new(), candidate: None }.run(&asked);
+        let (folders, candidate) = (BTreeSet::new(), None);
+        Watch { watched, reloads, origins, watcher: eyes.ok(), folders, candidate }.run(&asked);
     })?;
-    Ok(Watching { ask })
+    Ok(watching)
 }
 
 struct Watch {
     watched: Watched,
     reloads: Arc<Reloads>,
+    origins: Arc<Origins>,
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
     candidate: Option<Candidate>,
@@ -205,7 +240,8 @@ impl Watch {
             Some(_) | None => Candidate { text, since_us: now().steady_us, told: false },
         };
         let age = Duration::from_micros(now().steady_us.saturating_sub(candidate.since_us));
-        match judge(&self.watched, &candidate.text, age) {
+        let is_whole = candidate.text.as_ref().is_ok_and(|text| self.origins.is_whole(&revision(text)));
+        match judge(&self.watched, &candidate.text, if is_whole { STILL } else { age }) {
             Judged::Adopt(config) => self.adopt(*config, candidate.text.unwrap_or_default()),
             Judged::Wait(more) => {
                 self.candidate = Some(candidate);
@@ -228,9 +264,11 @@ impl Watch {
     fn adopt(&mut self, config: Config, text: String) {
         let config = Arc::new(config);
         let unix_ms = now().unix_ms;
+        let mut assignments = assigned(Some(&self.watched.config), &config, unix_ms, "reload");
+        self.origins.credit(&config.policy.revision, &mut assignments);
         let loaded = Loaded {
             source: source(&config, &self.watched.path, &text, unix_ms),
-            assignments: assigned(Some(&self.watched.config), &config, unix_ms, "reload"),
+            assignments,
             config: Arc::clone(&config),
         };
         let text_for_people = format!("policy reloaded: {}", summary(&config));

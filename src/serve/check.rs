@@ -65,9 +65,10 @@ impl Check {
         let server = server_named(wanted.server.as_deref().or(server), config);
         let question = Question {
             line: &line,
+            task_of: wanted.tool.as_deref().unwrap_or_default(),
             server,
             agent,
-            claims: &|tool| self.listed.claims(server, tool),
+            listed: &|tool| self.listed.known(server, tool),
             at: wanted.at,
             before: given(&config.policy, &wanted.after, Some(wanted.calls_before)).map_err(unasked)?,
         };

@@ -67,8 +67,7 @@ pub(super) async fn live(link: Link, ears: Ears, idle: Duration, leave: impl FnO
     let outbox = link.evidence.session.borrow_mut().server_gone(&told, now());
     let outbox = link.evidence.before(outbox).await;
     link.perform(outbox, None);
-    let open: Vec<u64> = link.streams.borrow().keys().copied().collect();
-    open.into_iter().for_each(|stream| link.end(stream, end));
+    link.streams.end_all(end);
     close(link).await;
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +16,13 @@ use super::ending::{Ears, live};
 use super::link::{Ask, Era, Link, Word};
 use super::refused::{Refused, Why};
 use super::tally::{Tally, Told};
-use super::upstream::Upstream;
+use super::upstream::{Endpoints, Upstream};
 use crate::clock::now;
 use crate::guard::{Elsewhere, Opening, Session};
 use crate::policy::{FailMode, NoLinks, ResolvePath};
 use crate::proxy::{Evidence, LocalLinks, Reload, Watching, facts, folder, session_info};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource, Record, SessionInfo};
-use crate::settings::{Config, Environment, Server};
+use crate::settings::{Config, Server};
 use crate::store::{ApiKey, Keys, Store};
 use crate::wire::shown;
 
@@ -57,10 +56,6 @@ pub struct Current {
 pub struct Foundation {
     /// The policy at the start.
     pub current: Current,
-    /// The policy file, where there is one.
-    pub file: Option<PathBuf>,
-    /// What it is read with.
-    pub environment: Environment,
     /// Keeps the watch of it going.
     pub watching: Option<Watching>,
     /// Who may come in.
@@ -84,6 +79,7 @@ pub(super) struct Face {
     current: Mutex<Current>,
     rooms: Mutex<Rooms>,
     tally: Mutex<Tally>,
+    endpoints: Mutex<Endpoints>,
     /// A session has ended.
     pub left: Notify,
 }
@@ -154,6 +150,7 @@ impl Face {
             current,
             rooms: Mutex::default(),
             tally: Mutex::default(),
+            endpoints: Mutex::default(),
             left: Notify::new(),
         }
     }
@@ -204,10 +201,11 @@ impl Face {
         let folder = folder(&current.config, server);
         let info = session_info(&current.config, agent, server, folder);
         let info = info.map_err(|_| Why::Internal.because("the system gives no random numbers"))?;
-        let upstream = Upstream::start(place, settings.max_frame).map_err(|why| {
-            (self.foundation.say)(&format!("[servers.{server}]: {why}"));
-            Why::Unreachable.because(format!("the server is not there: {why}. Nothing was run."))
-        })?;
+        let upstream =
+            Upstream::start(place, settings.max_frame, &mut lock(&self.endpoints)).map_err(|why| {
+                (self.foundation.say)(&format!("[servers.{server}]: {why}"));
+                Why::Unreachable.because(format!("the server is not there: {why}. Nothing was run."))
+            })?;
         let links: Box<dyn ResolvePath> = match place {
             Server::Child { .. } => Box::new(LocalLinks),
             Server::Remote { .. } => Box::new(NoLinks),
@@ -285,12 +283,12 @@ impl Face {
         }
     }
 
-    /// Keeps who changed whose mode; the file is looked at at once.
-    pub fn assigned(&self, assignment: Option<Assignment>) {
-        let Some(assignment) = assignment else { return };
-        let source = lock(&self.current).source.clone();
-        self.foundation.policy(source, vec![assignment]);
-        self.look();
+    /// Has the sessions of keys that were revoked end: what they listen to is not theirs any more.
+    pub fn expel(&self) {
+        let Ok(keys) = self.foundation.keys.list() else { return };
+        let is_revoked = |id: &str| keys.iter().any(|key| key.id == id && key.revoked_ms.is_some());
+        let rooms = lock(&self.rooms);
+        rooms.by_id.values().filter(|room| is_revoked(&room.key)).for_each(|room| room.way.end());
     }
 
     /// The end: what waits is written, for `patience` at most.

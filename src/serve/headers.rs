@@ -75,7 +75,12 @@ pub(super) fn is_modern(headers: &HeaderMap) -> bool {
 
 /// 2026-07-28: `MCP-Protocol-Version`, `Mcp-Method` and `Mcp-Name` say what the body says.
 pub(super) fn check_modern(headers: &HeaderMap, posted: &Posted) -> Result<(), Refused> {
-    same(headers, VERSION, posted.revision.as_deref(), "`_meta` of the body")
+    // Only requests must say it in their body.
+    let revision = match posted.revision.as_deref() {
+        None if posted.asks.is_empty() && posted.method.is_some() => Ok(()),
+        revision => same(headers, VERSION, revision, "`_meta` of the body"),
+    };
+    revision
         .and_then(|()| same(headers, METHOD, posted.method.as_deref(), "`method` of the body"))
         .and_then(|()| same(headers, NAME, posted.name.as_deref(), "`params` of the body"))
         .map_err(|message| Why::HeaderMismatch.because(message).for_id(posted.id()))

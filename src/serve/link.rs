@@ -7,16 +7,17 @@
 //! enforce, it leaves before it is looked at.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::posted::{Kind, Posted, place, splice};
+use super::posted::{Kind, Posted, splice};
 use super::refused::Why;
-use super::routes::{Listens, Routes, UNRELATED};
+use super::routes::{Routes, UNRELATED};
 use super::stream::{End, Gone, Reader, Stream};
+use super::streams::Streams;
 use super::upstream::{FromServer, ToServer};
 use crate::clock::now;
 use crate::guard::{Outbox, Side, Through};
@@ -25,10 +26,6 @@ use crate::record::Record;
 use crate::transport::remote::Said;
 use crate::wire::{IdKey, glance};
 
-/// Streams that have ended and are kept for a client that lost its connection.
-const MOST_ENDED: usize = 16;
-/// What all streams may hold for such clients, bytes.
-const MOST_HELD: usize = 16 << 20;
 /// How long requests in flight may take when the face ends.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -87,15 +84,11 @@ pub(super) struct Link {
     pub to: ToServer,
     pub era: Era,
     pub routes: RefCell<Routes>,
-    pub streams: RefCell<BTreeMap<u64, Stream>>,
+    pub streams: Streams,
     /// Of messages that nobody can tell whom they ask.
     unreadable: RefCell<VecDeque<Stream>>,
-    /// A reader took something.
-    read: Arc<Notify>,
     /// Something was answered.
     answered: Notify,
-    gone: Gone,
-    opened: Cell<u64>,
     renamed: Cell<u64>,
     /// When a request last came, steady microseconds.
     active_us: Cell<u64>,
@@ -104,19 +97,14 @@ pub(super) struct Link {
 impl Link {
     /// A session before its first message. `gone` is where its readers say that they have gone.
     pub fn new(evidence: Evidence, to: ToServer, era: Era, gone: Gone) -> Self {
-        let read = Arc::default();
-        let unrelated = Stream::new(UNRELATED, &read);
         Self {
             evidence,
             to,
             era,
             routes: RefCell::default(),
-            streams: RefCell::new(BTreeMap::from([(UNRELATED, unrelated)])),
+            streams: Streams::new(gone),
             unreadable: RefCell::default(),
-            read,
             answered: Notify::new(),
-            gone,
-            opened: Cell::new(UNRELATED),
             renamed: Cell::new(0),
             active_us: Cell::new(now().steady_us),
         }
@@ -131,7 +119,7 @@ impl Link {
             match ask {
                 Ask::Post(posted, answer) => self.post(posted, answer).await,
                 // Whoever asked may have gone.
-                Ask::Listen(after, answer) => drop(answer.send(self.listen(after))),
+                Ask::Listen(after, answer) => drop(answer.send(self.streams.listen(after))),
             }
         }
     }
@@ -139,9 +127,7 @@ impl Link {
     /// Passes on what the server says, until it has said all.
     pub async fn hear_server(&self, from: &mut FromServer) -> Over {
         loop {
-            while self.streams.borrow().values().any(Stream::is_full) {
-                self.read.notified().await;
-            }
+            self.streams.room().await;
             let Some(said) = from.next().await else { return Over::Silent };
             self.hear(said).await;
         }
@@ -172,7 +158,7 @@ impl Link {
         while let Some(number) = went.recv().await {
             self.active_us.set(now().steady_us);
             if self.era == Era::Modern && number != UNRELATED {
-                self.streams.borrow_mut().remove(&number);
+                self.streams.remove(number);
                 let ids = self.routes.borrow_mut().abandon(number);
                 for id in ids {
                     self.cancel(&id).await;
@@ -181,7 +167,6 @@ impl Link {
             if number != UNRELATED && self.routes.borrow().is_idle(number) {
                 self.end(number, End::Closed);
             }
-            self.sweep();
         }
         Over::Asked
     }
@@ -190,8 +175,7 @@ impl Link {
     pub async fn rest(&self, idle: Duration) -> Over {
         loop {
             let silent = Duration::from_micros(now().steady_us.saturating_sub(self.active_us.get()));
-            let is_busy =
-                !self.routes.borrow().is_empty() || self.streams.borrow().values().any(Stream::is_read);
+            let is_busy = !self.routes.borrow().is_empty() || self.streams.is_read();
             match idle.checked_sub(silent).filter(|left| !left.is_zero()) {
                 None if !is_busy => return Over::Asked,
                 None => tokio::time::sleep(idle).await,
@@ -213,14 +197,14 @@ impl Link {
         let reply = if is_malformed(&outbox.to_client) {
             Reply::Malformed(std::mem::take(&mut outbox.to_client))
         } else if !posted.asks.is_empty() {
-            let stream = self.open();
-            let number = self.opened.get();
+            let (stream, reader) = self.streams.open();
             let mut routes = self.routes.borrow_mut();
-            posted.asks.iter().for_each(|asked| routes.depart(asked, number, spelled.clone()));
-            self.reader(&stream).map_or(Reply::Accepted, Reply::Answers)
+            for asked in &posted.asks {
+                routes.depart(asked, stream.number(), spelled.clone());
+            }
+            reader.map_or(Reply::Accepted, Reply::Answers)
         } else if is_tee && posted.kind == Kind::Unreadable {
-            let stream = self.open();
-            let reader = self.reader(&stream);
+            let (stream, reader) = self.streams.open();
             let mut unreadable = self.unreadable.borrow_mut();
             unreadable.retain(Stream::is_read);
             unreadable.push_back(stream);
@@ -258,9 +242,7 @@ impl Link {
 
     /// Nothing more comes on a stream.
     pub fn end(&self, stream: u64, end: End) {
-        if let Some(stream) = self.streams.borrow().get(&stream) {
-            stream.end(end);
-        }
+        self.streams.end(stream, end);
         self.answered.notify_one();
     }
 
@@ -272,26 +254,20 @@ impl Link {
     /// Writes a line of the server to the stream that it belongs to.
     fn deliver(&self, line: &[u8], about: Option<&IdKey>) {
         let content = line.strip_suffix(b"\n").unwrap_or(line);
-        let listens = self.streams.borrow().get(&UNRELATED).is_some_and(Stream::is_read);
-        let listens = if listens { Listens::Yes } else { Listens::No };
-        let Some(way) = self.routes.borrow_mut().way(content, about, listens) else {
+        let Some(way) = self.routes.borrow_mut().way(content, about, self.streams.listens()) else {
             return self.astray(content);
         };
         if self.is_about_the_unreadable(content) {
             return;
         }
         let mut line = line.to_vec();
-        if let Some(spelled) = way.spelled {
-            restore(&mut line, &spelled);
+        if let (Some(spelled), Some(at)) = (way.spelled, way.at) {
+            splice(&mut line, at, &spelled);
         }
-        let end = way.last.then_some(End::Answered);
-        if let Some(stream) = self.streams.borrow().get(&way.stream) {
-            stream.push(line, end);
-        }
+        self.streams.push(way.stream, line, way.last.then_some(End::Answered));
         if way.last {
             self.answered.notify_one();
         }
-        self.sweep();
     }
 
     /// A line that is no message would be an answer to nobody: people get it.
@@ -350,50 +326,6 @@ impl Link {
         self.perform(outbox, None);
     }
 
-    fn listen(&self, after: Option<(u64, u64)>) -> Result<Reader, Why> {
-        let streams = self.streams.borrow();
-        let number = after.map_or(UNRELATED, |(stream, _)| stream);
-        let stream = streams.get(&number).ok_or(Why::EventUnknown)?;
-        match after {
-            None if stream.is_read() => Err(Why::StreamTaken),
-            None => stream.reader(stream.taken(), &self.gone).map_err(|()| Why::EventUnknown),
-            // Of the stream that belongs to no request, what is left is better than nothing.
-            Some((UNRELATED, seq)) => stream
-                .reader(seq, &self.gone)
-                .or_else(|()| stream.reader(stream.taken(), &self.gone))
-                .map_err(|()| Why::EventUnknown),
-            Some((_, seq)) => stream.reader(seq, &self.gone).map_err(|()| Why::EventUnknown),
-        }
-    }
-
-    fn open(&self) -> Stream {
-        self.opened.set(self.opened.get() + 1);
-        let stream = Stream::new(self.opened.get(), &self.read);
-        self.streams.borrow_mut().insert(self.opened.get(), stream.clone());
-        stream
-    }
-
-    fn reader(&self, stream: &Stream) -> Option<Reader> {
-        stream.reader(0, &self.gone).ok()
-    }
-
-    /// Lets go of streams that nobody will ask for again: the oldest of those that have ended.
-    fn sweep(&self) {
-        let mut streams = self.streams.borrow_mut();
-        let idle = |stream: &Stream| stream.is_ended() && !stream.is_read();
-        let ended: Vec<u64> =
-            streams.iter().filter(|(_, stream)| idle(stream)).map(|(number, _)| *number).collect();
-        let mut held: usize = streams.values().filter(|stream| !stream.is_read()).map(Stream::held).sum();
-        let mut left = ended.len();
-        for number in ended {
-            if left <= MOST_ENDED && held <= MOST_HELD {
-                return;
-            }
-            held -= streams.remove(&number).map_or(0, |stream| stream.held());
-            left -= 1;
-        }
-    }
-
     fn adopt(&self, reload: &Reload) {
         let store = self.evidence.store.borrow();
         if let Some(loaded) = &reload.loaded {
@@ -409,12 +341,4 @@ impl Link {
 /// would be escaped.
 fn is_malformed(frames: &[u8]) -> bool {
     memchr::memmem::find(frames, b"\"type\":\"malformed_frame\"").is_some()
-}
-
-/// Puts the client's own id into an answer.
-fn restore(line: &mut Vec<u8>, spelled: &str) {
-    let at = glance(line.strip_suffix(b"\n").unwrap_or(line)).id.and_then(|id| place(line, id.raw()));
-    if let Some(at) = at {
-        splice(line, at, spelled);
-    }
 }

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::door::Door;
@@ -41,8 +41,8 @@ const MOST_HEADER_BYTES: u32 = 64 << 10;
 const MOST_STREAMS: u32 = 256;
 /// From the wish to end to the end: what requests in flight get, and what ending servers take.
 const WHOLE_END: Duration = Duration::from_secs(14);
-/// How often what was only counted is written down.
-const COUNTED: Duration = Duration::from_secs(60);
+/// How often keys that were revoked are looked for, and what was only counted is written down.
+const ROUND: Duration = Duration::from_secs(5);
 /// What the store gets at the end.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// After a connection could not be taken: the system may be out of descriptors.
@@ -172,16 +172,20 @@ async fn connection(
     let _ = serving.await;
 }
 
-/// Takes over each new policy, passes SIGHUP on, and writes down what was only counted.
+/// Takes over each new policy, passes SIGHUP on, and makes its rounds.
 async fn follow(face: &Face, reloads: &Reloads, hangups: &mut Hangups) -> Infallible {
     let mut bell = reloads.bell();
     // What was published before the bell was listened to.
     face.adopt(reloads.take());
+    let mut rounds = interval(ROUND);
     loop {
         tokio::select! {
             _ = bell.changed() => face.adopt(reloads.take()),
             () = hangups.comes() => face.look(),
-            () = sleep(COUNTED) => face.settle(),
+            _ = rounds.tick() => {
+                face.settle();
+                face.expel();
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -21,7 +22,7 @@ use super::posted::{Kind, Posted};
 use super::refused::{Refused, Why, empty_response, json_response};
 use super::stream::{End, Next, Reader};
 use crate::store::ApiKey;
-use crate::wire::mcp;
+use crate::wire::{GlanceKind, glance, mcp};
 
 /// How long an answer may take before the response begins without it: clients give up on a response that does not
 /// begin, and on the way somebody may as well.
@@ -34,6 +35,7 @@ const PRIMED: &str = "2025-11-25";
 /// What a message came in.
 struct Coming {
     way: Way,
+    era: Era,
     /// Whether it opened the session.
     opened: bool,
 }
@@ -77,18 +79,25 @@ async fn post(
     if posted.kind == Kind::Blank {
         return Err(Why::Empty.because("the body is empty"));
     }
-    let coming = coming(face, key, server, headers, &posted)?;
     let id = posted.id();
-    let (answer, reply) = oneshot::channel();
-    let gone = || session_gone(id.clone());
-    coming.way.asks.send(Ask::Post(posted, answer)).await.map_err(|_| gone())?;
+    let (coming, reply) = hand_over(face, key, server, headers, posted).await?;
     let primed = match headers::only(headers, VERSION) {
         Ok(Some(version)) if (PRIMED..mcp::REVISION_MODERN).contains(&version) => Primed::Yes,
         Ok(_) | Err(()) => Primed::No,
     };
-    let mut response = match reply.await.map_err(|_| gone())? {
+    let mut response = match reply {
         Reply::Accepted => empty_response(StatusCode::ACCEPTED),
-        Reply::Answers(reader) => answers(reader, primed, id).await?,
+        Reply::Answers(mut reader) => {
+            let first = timeout(PLAIN, reader.next()).await.ok();
+            // A session that the server did not agree to is of no use.
+            if let (true, Some(Next::Event(event))) = (coming.opened, &first)
+                && glance(event.line.strip_suffix(b"\n").unwrap_or(&event.line)).kind == GlanceKind::Error
+            {
+                coming.way.end();
+                return Ok(json_response(StatusCode::OK, event.line.clone()));
+            }
+            answers(first, reader, primed, id)?
+        }
         Reply::Perhaps(reader) => perhaps(reader).await,
         Reply::Malformed(frame) => {
             if coming.opened {
@@ -101,6 +110,32 @@ async fn post(
         response.headers_mut().insert(SESSION, id);
     }
     Ok(response)
+}
+
+/// Hands a message to its session. One of the modern era that has just ended is opened again, for nobody knows of it.
+async fn hand_over(
+    face: &Arc<Face>,
+    key: &ApiKey,
+    server: &str,
+    headers: &HeaderMap,
+    mut posted: Posted,
+) -> Result<(Coming, Reply), Refused> {
+    let id = posted.id();
+    loop {
+        let coming = coming(face, key, server, headers, &posted)?;
+        let (answer, reply) = oneshot::channel();
+        match coming.way.asks.send(Ask::Post(posted, answer)).await {
+            Ok(()) => match reply.await {
+                Ok(reply) => return Ok((coming, reply)),
+                Err(_) if coming.era == Era::Modern => return Err(server_gone(id)),
+                Err(_) => return Err(session_gone(id)),
+            },
+            Err(SendError(Ask::Post(unsent, _))) if coming.era == Era::Modern => posted = unsent,
+            Err(_) => return Err(session_gone(id)),
+        }
+        // It leaves the list of sessions before anything else is done.
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The session of a message: by what it says of itself, by its header, or a new one.
@@ -118,7 +153,7 @@ fn coming(
             headers::check_modern(headers, posted)?;
         }
         let way = face.modern(posted.client.as_deref(), key, server)?;
-        return Ok(Coming { way, opened: false });
+        return Ok(Coming { way, era: Era::Modern, opened: false });
     }
     headers::check_version(headers).map_err(|no| no.for_id(posted.id()))?;
     if has_session {
@@ -126,7 +161,7 @@ fn coming(
     }
     if posted.method.as_deref() == Some(mcp::INITIALIZE) {
         let way = face.open(Era::Sessions, key, server).map_err(|no| no.for_id(posted.id()))?;
-        return Ok(Coming { way, opened: true });
+        return Ok(Coming { way, era: Era::Sessions, opened: true });
     }
     let hint = "Mcp-Session-Id is missing: send `initialize` first, or the headers and `_meta` of 2026-07-28";
     Err(Why::SessionMissing.because(hint).for_id(posted.id()))
@@ -135,23 +170,30 @@ fn coming(
 fn session(face: &Face, key: &ApiKey, server: &str, headers: &HeaderMap) -> Result<Coming, Refused> {
     let id = headers::only(headers, SESSION).ok().flatten();
     let id = id.ok_or_else(|| Why::SessionMissing.because("Mcp-Session-Id is there twice, or is no text"))?;
-    Ok(Coming { way: face.find(id, key, server)?, opened: false })
+    Ok(Coming { way: face.find(id, key, server)?, era: Era::Sessions, opened: false })
 }
 
 fn session_gone(id: Option<String>) -> Refused {
     Why::Session.because("the session has ended: send `initialize` without Mcp-Session-Id").for_id(id)
 }
 
+fn server_gone(id: Option<String>) -> Refused {
+    let message = "the server ended before it answered. Whether anything was run is not known.";
+    Why::Exited.because(message).for_id(id)
+}
+
 /// One plain answer where nothing else comes before it and it comes soon; else events.
-async fn answers(mut reader: Reader, primed: Primed, id: Option<String>) -> Result<Response<Body>, Refused> {
-    match timeout(PLAIN, reader.next()).await {
-        Ok(Next::Event(event)) if event.last => Ok(json_response(StatusCode::OK, event.line)),
-        Ok(Next::Event(event)) => Ok(events(Some(event), reader, primed)),
-        Ok(Next::End(End::ServerGone)) => {
-            let message = "the server ended before it answered. Whether anything was run is not known.";
-            Err(Why::Exited.because(message).for_id(id))
-        }
-        Ok(Next::End(End::Answered | End::Closed)) | Err(_) => Ok(events(None, reader, primed)),
+fn answers(
+    first: Option<Next>,
+    reader: Reader,
+    primed: Primed,
+    id: Option<String>,
+) -> Result<Response<Body>, Refused> {
+    match first {
+        Some(Next::Event(event)) if event.last => Ok(json_response(StatusCode::OK, event.line)),
+        Some(Next::Event(event)) => Ok(events(Some(event), reader, primed)),
+        Some(Next::End(End::ServerGone)) => Err(server_gone(id)),
+        Some(Next::End(End::Answered | End::Closed)) | None => Ok(events(None, reader, primed)),
     }
 }
 

@@ -12,7 +12,7 @@
 //! speak to it over channels. It refuses to serve without a key. Invariant: one thread runs all sessions, and nothing
 //! on it waits for a reader, a disk or another session.
 //!
-//! Reading order: `listen`, `paths`, `door`, `mcp`, `posted`, `face`, then `link`, `routes`, `stream`, `ending`.
+//! Reading order: `listen`, `paths`, `door`, `mcp`, `posted`, `face`, then `link`, `routes`, `streams`, `ending`.
 
 mod agents;
 mod body;
@@ -30,6 +30,7 @@ mod problem;
 mod refused;
 mod routes;
 mod stream;
+mod streams;
 mod tally;
 mod upstream;
 

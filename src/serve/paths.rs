@@ -91,10 +91,11 @@ async fn assignment(
         let key = admit(&face, &request, Scope::Admin)?;
         only_method(&request, &Method::PATCH, "PATCH")?;
         let body = whole(request.into_body(), MOST_QUESTION).await?;
-        let foundation = &face.foundation;
-        let (file, environment) = (foundation.file.as_deref(), &foundation.environment);
-        let (status, body, assignment) = agents::assign(file, environment, &agent, &body, &key);
-        face.assigned(assignment);
+        // It waits for others that edit the file: not on the thread that serves.
+        let (config, here) = (face.config(), Arc::clone(&face));
+        let edit = move || agents::assign(here.foundation.watching.as_ref(), &config, &agent, &body, &key);
+        let edited = tokio::task::spawn_blocking(edit).await;
+        let (status, body) = edited.map_err(|_| Why::Internal.because("the file could not be edited"))?;
         Ok(json_response(status, body))
     };
     face.told(answer.await, peer, &line)

@@ -5,6 +5,9 @@
 use axum::http::StatusCode;
 use serde::Serialize;
 
+use crate::policy::schema::did_you_mean;
+use crate::wire::shown;
+
 /// A status and a body of JSON.
 pub type Reply = (StatusCode, Vec<u8>);
 
@@ -61,13 +64,8 @@ impl Problem {
 
 /// `name` as problems repeat it, and whether a known one was meant.
 pub(super) fn unknown_member<'k>(name: &str, known: impl Iterator<Item = &'k str> + Clone) -> Problem {
-    let name = crate::wire::shown(name);
-    let distance =
-        |candidate: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase());
-    let near = known.clone().map(|candidate| (distance(candidate), candidate)).min();
-    let hint = match near {
-        Some((distance, near)) if distance <= 1 + near.len() / 4 => format!("did you mean `{near}`?"),
-        _ => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
-    };
+    let name = shown(name);
+    let hint = did_you_mean(&name, known.clone())
+        .unwrap_or_else(|| format!("known are {}", known.collect::<Vec<_>>().join(", ")));
     Problem::member(&name, format!("unknown key `{name}`")).with_hint(hint)
 }

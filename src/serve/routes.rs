@@ -3,9 +3,15 @@
 //! It refuses to read more than the envelope. Invariant: an answer goes to the stream that asked, and to no other.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
-use super::posted::Asked;
+use super::posted::{Asked, place};
 use crate::wire::{Glance, GlanceKind, Id, IdKey, Json, glance, glance_batch};
+
+/// Tells how far a request is.
+const PROGRESS: &str = "notifications/progress";
+/// `_meta` key of the request that a notification was subscribed to by (2026-07-28).
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// The number of the stream that belongs to no request.
 pub(super) const UNRELATED: u64 = 0;
@@ -33,8 +39,10 @@ struct Waiting {
 pub(super) struct Way {
     /// The stream.
     pub stream: u64,
-    /// What to write in the place of its id.
+    /// What to write in the place of the request's id, where the client knows it by another.
     pub spelled: Option<String>,
+    /// Where in the message that id stands.
+    pub at: Option<Range<usize>>,
     /// Whether that was the last that the stream waits for.
     pub last: bool,
 }
@@ -81,7 +89,7 @@ impl Routes {
         let seen = glance(line);
         match seen.kind {
             GlanceKind::Result { .. } | GlanceKind::Error => match seen.id {
-                Some(id) => self.answer(&[id.key()]),
+                Some(id) => self.answer(&[id.key()], place(line, id.raw())),
                 None => Some(self.beside(None, about, Listens::No)),
             },
             GlanceKind::Batch => {
@@ -89,28 +97,44 @@ impl Routes {
                     |seen: &Glance<'_>| matches!(seen.kind, GlanceKind::Result { .. } | GlanceKind::Error);
                 let ids = glance_batch(line).filter(is_answer).filter_map(|seen| seen.id);
                 let ids: Vec<IdKey> = ids.map(Id::key).collect();
-                if ids.is_empty() { Some(self.beside(None, about, listens)) } else { self.answer(&ids) }
+                if ids.is_empty() { Some(self.beside(None, about, listens)) } else { self.answer(&ids, None) }
             }
             GlanceKind::Ambiguous => {
-                let answered = seen.id.and_then(|id| self.answer(&[id.key()]));
+                let answered = seen.id.and_then(|id| self.answer(&[id.key()], place(line, id.raw())));
                 answered.or_else(|| Some(self.beside(None, about, listens)))
             }
             GlanceKind::Request | GlanceKind::Notification | GlanceKind::Other => {
-                let token = progress_token(&seen, line);
-                Some(self.beside(token.as_ref(), about, listens))
+                Some(self.named(&seen, line, about, listens))
             }
             GlanceKind::Blank | GlanceKind::NotJson => None,
         }
     }
 
-    fn answer(&mut self, ids: &[IdKey]) -> Option<Way> {
+    fn answer(&mut self, ids: &[IdKey], at: Option<Range<usize>>) -> Option<Way> {
         let mut found: Option<Waiting> = None;
         for id in ids {
             let waiting = self.take(id);
             found = found.or(waiting);
         }
         let Waiting { stream, spelled, .. } = found?;
-        Some(Way { stream, spelled, last: self.is_idle(stream) })
+        Some(Way { stream, spelled, at, last: self.is_idle(stream) })
+    }
+
+    /// What names its request itself: progress by a token, news of a subscription (2026-07-28) by the request's id.
+    fn named(&self, seen: &Glance<'_>, line: &[u8], about: Option<&IdKey>, listens: Listens) -> Way {
+        let is_notice = seen.method.as_deref().is_some_and(|method| method.starts_with("notifications/"));
+        let params = is_notice.then(|| params(line)).flatten();
+        let subscription = params.and_then(|params| params.member("_meta")?.member(SUBSCRIPTION));
+        if let Some(id) = subscription.and_then(Id::from_json)
+            && let Some(waiting) = self.waiting.get(&id.key()).and_then(VecDeque::front)
+        {
+            let (stream, spelled) = (waiting.stream, waiting.spelled.clone());
+            return Way { stream, spelled, at: place(line, id.raw()), last: false };
+        }
+        let is_progress = seen.method.as_deref() == Some(PROGRESS);
+        let token = params.filter(|_| is_progress).and_then(|params| params.member("progressToken"));
+        let token = token.and_then(Id::from_json).map(Id::key);
+        self.beside(token.as_ref(), about, listens)
     }
 
     /// By its token, by the server's word, to the only request in flight, to whoever listens, to the oldest request.
@@ -125,7 +149,12 @@ impl Routes {
             any.filter(|_| listens == Listens::No || self.all().count() == 1)
         };
         let waiting = by_token.or(by_word).or_else(by_rest);
-        Way { stream: waiting.map_or(UNRELATED, |waiting| waiting.stream), spelled: None, last: false }
+        Way {
+            stream: waiting.map_or(UNRELATED, |waiting| waiting.stream),
+            spelled: None,
+            at: None,
+            last: false,
+        }
     }
 
     /// Whether a stream waits for nothing.
@@ -154,14 +183,8 @@ pub(super) enum Listens {
     No,
 }
 
-/// `notifications/progress` names its request by a token.
-fn progress_token(seen: &Glance<'_>, line: &[u8]) -> Option<IdKey> {
-    if seen.method.as_deref() != Some("notifications/progress") {
-        return None;
-    }
-    let message = Json::from_text(str::from_utf8(line).ok()?)?;
-    let token = message.member("params")?.member("progressToken")?;
-    Id::from_json(token).map(Id::key)
+fn params(line: &[u8]) -> Option<Json<'_>> {
+    Json::from_text(str::from_utf8(line).ok()?)?.member("params")
 }
 
 #[cfg(test)]
@@ -190,7 +213,8 @@ mod tests {
         let mut routes = two();
         let answer = br#"{"jsonrpc":"2.0","id":2,"result":{}}"#;
         let way = routes.way(answer, Some(&IdKey::Number(1)), Listens::Yes);
-        assert_eq!(way, Some(Way { stream: 12, spelled: Some("\"\\u0061\"".into()), last: true }));
+        let spelled = Some("\"\\u0061\"".into());
+        assert_eq!(way, Some(Way { stream: 12, spelled, at: Some(22..23), last: true }));
         assert_eq!(routes.way(answer, None, Listens::Yes), None);
         assert_eq!(to(&mut routes, r#"{"jsonrpc":"2.0","id":"1","error":{}}"#, Listens::Yes), None);
     }
@@ -208,6 +232,13 @@ mod tests {
     }
 
     #[test]
+    fn news_of_a_subscription_goes_to_who_subscribed_under_the_id_that_it_knows() {
+        let news = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":2}}}"#;
+        let way = two().way(news.as_bytes(), None, Listens::No).unwrap();
+        assert_eq!((way.stream, way.at.map(|at| &news[at]), way.spelled.is_some()), (12, Some("2"), true));
+    }
+
+    #[test]
     fn other_messages_go_to_the_only_request_or_to_whoever_listens_or_to_the_oldest() {
         assert_eq!(to(&mut Routes::default(), LOG, Listens::No), Some(UNRELATED));
         assert_eq!(to(&mut two(), LOG, Listens::Yes), Some(UNRELATED));
@@ -222,14 +253,16 @@ mod tests {
     #[test]
     fn a_stream_ends_with_the_last_answer_of_its_batch() {
         let mut routes = Routes::default();
-        [1, 2, 3].iter().for_each(|id| routes.depart(&asked(*id, None), 11, None));
+        for id in [1, 2, 3] {
+            routes.depart(&asked(id, None), 11, None);
+        }
         let batch = br#"[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]"#;
         assert_eq!(
             routes.way(batch, None, Listens::No),
-            Some(Way { stream: 11, spelled: None, last: false })
+            Some(Way { stream: 11, spelled: None, at: None, last: false })
         );
         let last = br#"{"jsonrpc":"2.0","id":3,"result":{}}"#;
-        assert_eq!(routes.way(last, None, Listens::No), Some(Way { stream: 11, spelled: None, last: true }));
+        assert!(routes.way(last, None, Listens::No).is_some_and(|way| way.stream == 11 && way.last));
         assert!(routes.is_empty());
     }
 

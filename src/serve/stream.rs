@@ -76,6 +76,10 @@ struct Log {
     last: u64,
     /// The last that any reader took.
     taken: u64,
+    /// Of all events that are kept, bytes.
+    held: usize,
+    /// Of those that no reader took, bytes.
+    unread: usize,
     end: Option<End>,
     /// Counts readers; the newest is the one.
     turn: u64,
@@ -89,6 +93,11 @@ impl Stream {
         Self { shared: Arc::new(Shared { number, log, written, read: Arc::clone(read) }) }
     }
 
+    /// Which one it is.
+    pub fn number(&self) -> u64 {
+        self.shared.number
+    }
+
     /// Appends a message; with `end` it is the last.
     pub fn push(&self, line: Vec<u8>, end: Option<End>) {
         let mut log = self.shared.log();
@@ -96,6 +105,8 @@ impl Stream {
             return;
         }
         log.last += 1;
+        log.held += line.len();
+        log.unread += line.len();
         let seq = log.last;
         log.events.push_back(Event { seq, line: line.into(), last: end.is_some() });
         log.end = end;
@@ -147,12 +158,12 @@ impl Stream {
     /// Whether so much waits for a reader that is there that the writer should wait as well.
     pub fn is_full(&self) -> bool {
         let log = self.shared.log();
-        log.reader.is_some() && log.unread() > MOST_UNREAD
+        log.reader.is_some() && log.unread > MOST_UNREAD
     }
 
     /// About what it holds, bytes.
     pub fn held(&self) -> usize {
-        self.shared.log().events.iter().map(|event| event.line.len()).sum()
+        self.shared.log().held
     }
 }
 
@@ -184,10 +195,12 @@ impl Reader {
         if log.reader != Some(self.turn) {
             return Some(Next::End(End::Closed));
         }
-        let at = self.at;
-        if let Some(event) = log.events.iter().find(|event| event.seq > at).cloned() {
+        if let Some(event) = log.after(self.at) {
             self.at = event.seq;
-            log.taken = log.taken.max(event.seq);
+            if event.seq > log.taken {
+                log.taken = event.seq;
+                log.unread -= event.line.len();
+            }
             log.forget();
             drop(log);
             self.shared.read.notify_waiters();
@@ -219,31 +232,26 @@ impl Shared {
 }
 
 impl Log {
-    fn unread(&self) -> usize {
-        self.events
-            .iter()
-            .rev()
-            .take_while(|event| event.seq > self.taken)
-            .map(|event| event.line.len())
-            .sum()
+    fn after(&self, seq: u64) -> Option<Event> {
+        let ahead = (seq + 1).saturating_sub(self.events.front()?.seq);
+        self.events.get(usize::try_from(ahead).ok()?).cloned()
     }
 
     /// Lets go of what was read, oldest first; and of what nobody reads, once that is as much as may wait.
     fn forget(&mut self) {
-        let mut kept: usize = self.events.iter().map(|event| event.line.len()).sum();
         while self.events.len() > 1 {
             let Some(front) = self.events.front() else { return };
-            let most = if front.seq <= self.taken {
-                MOST_KEPT
-            } else if self.reader.is_none() {
-                MOST_UNREAD
-            } else {
-                return;
+            let is_taken = front.seq <= self.taken;
+            let most = match (is_taken, self.reader) {
+                (true, _) => MOST_KEPT,
+                (false, None) => MOST_UNREAD,
+                (false, Some(_)) => return,
             };
-            if kept <= most {
+            if self.held <= most {
                 return;
             }
-            kept -= front.line.len();
+            self.held -= front.line.len();
+            self.unread -= if is_taken { 0 } else { front.line.len() };
             self.events.pop_front();
         }
     }
@@ -282,7 +290,9 @@ mod tests {
     #[tokio::test]
     async fn what_was_lost_on_the_way_is_read_again() {
         let (stream, gone, _went) = stream();
-        ["one", "two", "three"].iter().for_each(|line| stream.push((*line).into(), None));
+        for line in ["one", "two", "three"] {
+            stream.push(line.into(), None);
+        }
         let mut lost = stream.reader(0, &gone).unwrap();
         assert_eq!(text(&mut lost).await, "one");
         assert_eq!(text(&mut lost).await, "two");

@@ -22,6 +22,9 @@ const MOST_WAITING: usize = 64;
 /// How long a server may take to end by itself once its input has.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Remote servers that were spoken to: sessions share connections, and the certificates that were read.
+pub(super) type Endpoints = Vec<(Server, Endpoint)>;
+
 /// A server under way.
 pub(super) struct Upstream {
     /// To it.
@@ -63,7 +66,7 @@ impl Upstream {
     ///
     /// # Errors
     /// Why there is no server, in words that hold no secret.
-    pub fn start(server: &Server, limit: usize) -> Result<Self, String> {
+    pub fn start(server: &Server, limit: usize, endpoints: &mut Endpoints) -> Result<Self, String> {
         match server {
             Server::Child { command, args, env, cwd } => {
                 let program = Program {
@@ -82,8 +85,13 @@ impl Upstream {
                 })
             }
             Server::Remote { url, transport, headers_env } => {
+                if let Some((_, known)) = endpoints.iter().find(|(of, _)| of == server) {
+                    return Ok(Self::remote(known.clone().reading(limit).connect()));
+                }
                 let endpoint = Endpoint::from_environment(url, *transport, headers_env);
-                let remote = endpoint.map_err(|error| error.to_string())?.reading(limit).connect();
+                let endpoint = endpoint.map_err(|error| error.to_string())?;
+                endpoints.push((server.clone(), endpoint.clone()));
+                let remote = endpoint.reading(limit).connect();
                 Ok(Self::remote(remote))
             }
         }

@@ -33,6 +33,9 @@ pub fn json_schema() -> Value {
     schema
 }
 
+/// What `filter_tools` does, for the file and for a server.
+const FILTER_TOOLS: &str = "Under enforce, lists of tools leave out those of which no call could pass.";
+
 fn top() -> Vec<Key> {
     let mut keys = vec![
         ("version", "The version of the file's format.", json!({ "const": 1 })),
@@ -51,6 +54,7 @@ fn top() -> Vec<Key> {
             boolean(),
         ),
         ("max_frame", "Longer messages are refused where something can enforce.", size()),
+        ("filter_tools", FILTER_TOOLS, boolean()),
         ("max_judged", "Longer strings are not looked into; rules that restrict match them.", size()),
         ("include", "Further policy files, by path or glob, relative to this one.", strings()),
         (
@@ -104,6 +108,7 @@ fn server() -> Value {
         ("args", "Its arguments.", strings()),
         ("env", "Added to its environment; never shown, never stored.", each(string())),
         ("cwd", "Its working directory, from `/` or `~/`.", text()),
+        ("filter_tools", FILTER_TOOLS, boolean()),
         ("url", "The address of a remote server.", json!({ "type": "string", "pattern": "^https?://" })),
         ("transport", "How a remote server is spoken to.", words::<Transport>()),
         (
@@ -135,7 +140,7 @@ fn matching() -> Vec<Key> {
     vec![
         ("tools", "Which tools: names or globs, `!` excludes. Without it, all.", strings()),
         ("servers", "Which servers: names or globs, `!` excludes. Without it, all.", strings()),
-        ("methods", "Which methods; tools/call where it is left out.", strings()),
+        ("methods", "Which methods, what servers ask included; tools/call where it is left out.", strings()),
         ("when", "All of this must hold.", reference("table")),
         (
             "any",

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::{
     Audit, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings, Transport, sendable,
 };
-use crate::guard::BlockResponse;
+use crate::guard::{BlockResponse, FilterTools};
 use crate::policy::ModeSettings;
 use crate::policy::schema::{self, Reading, Section, file_words};
 
@@ -64,6 +64,8 @@ pub(super) fn settings(
 ) -> (Settings, BTreeMap<String, ModeSettings>) {
     let block_response = value(top.word("block_response", reading)).unwrap_or_default();
     let max_frame = value(top.size("max_frame", reading));
+    let everywhere = value(top.boolean("filter_tools", reading)).unwrap_or_default();
+    let mut filter_tools = FilterTools { everywhere, ..FilterTools::default() };
     let identity = top.table("identity", reading).map(|section| identity(section, environment, reading));
     let audit = top.table("audit", reading).map(|section| audit(section, environment, reading));
     if let Some(section) = top.table("approval", reading) {
@@ -72,6 +74,8 @@ pub(super) fn settings(
     let (mut servers, mut modes) = (BTreeMap::new(), BTreeMap::new());
     for (name, mut section) in top.named("servers", reading) {
         modes.insert(name.get_ref().clone(), schema::mode_settings(&mut section, reading));
+        let own = value(section.boolean("filter_tools", reading));
+        filter_tools.by_server.extend(own.map(|own| (name.get_ref().clone(), own)));
         servers.extend(server(section, environment, reading).map(|server| (name.into_inner(), server)));
     }
     modes.retain(|_, modes| *modes != ModeSettings::default());
@@ -81,6 +85,7 @@ pub(super) fn settings(
         audit: audit.unwrap_or_default(),
         block_response,
         max_frame: max_frame.map_or(MAX_FRAME, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        filter_tools,
     };
     (settings, modes)
 }

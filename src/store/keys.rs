@@ -98,12 +98,17 @@ impl Keys {
     /// The time it takes tells at most how far the hash of a guess agrees with one in the index, and nobody can choose
     /// a guess by its hash.
     pub fn find(&self, bearer: &str) -> Result<Option<ApiKey>, StoreError> {
-        if !bearer.starts_with(PREFIX) {
+        if !Self::is_like_one(bearer) {
             return Ok(None);
         }
         let sql = format!("{COLUMNS} WHERE k.hash = ?1 AND r.ts IS NULL");
         let found = self.connection().prepare_cached(&sql)?.query_row([hash(bearer)], key).optional();
         Ok(found?)
+    }
+
+    /// Whether a text may be a key: a name or an id never is.
+    pub fn is_like_one(text: &str) -> bool {
+        text.starts_with(PREFIX)
     }
 
     /// Whether any key is in use.
@@ -147,8 +152,10 @@ impl Keys {
         Ok(Added::Made(key, secret))
     }
 
-    /// Revokes the key in use of this name, else the key with this id.
+    /// Revokes the key in use of this name, else the key with this id; or a key that is given itself.
     pub fn revoke(&self, name_or_id: &str) -> Result<Revoked, StoreError> {
+        let itself = self.find(name_or_id)?.map(|key| key.id);
+        let name_or_id = itself.as_deref().unwrap_or(name_or_id);
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = match in_use(&transaction, name_or_id)? {

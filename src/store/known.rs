@@ -4,7 +4,9 @@
 
 use rusqlite::{OptionalExtension, Params, Row};
 
+use super::standing::parts;
 use super::{Reader, StoreError};
+use crate::policy::Parts;
 
 /// A tool as a server last listed it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -17,6 +19,9 @@ pub struct ToolRow {
     pub definition_hash: String,
     /// The definition as JSON text, without secrets; `None` where the list was too long to be kept.
     pub definition: Option<String>,
+    /// Hashes of its parts.
+    #[serde(skip)]
+    pub parts: Parts,
     /// When this definition was first listed, milliseconds since the Unix epoch.
     pub first_seen_ms: i64,
     /// When it was last listed.
@@ -38,7 +43,7 @@ pub struct CalledWith {
 const CURRENT: &str = "WITH begun AS (SELECT server, max(id) AS id FROM listings WHERE first = 1 GROUP BY server), \
     pages AS (SELECT l.ts AS ts, l.tools AS tools FROM begun AS b JOIN listings AS f ON f.id = b.id \
       JOIN listings AS l ON l.server = b.server AND l.id >= b.id AND l.session = f.session) \
-    SELECT t.server, t.tool, t.definition_hash, t.definition, t.first_seen, max(p.ts) \
+    SELECT t.server, t.tool, t.definition_hash, t.definition, t.first_seen, max(p.ts), t.parts \
     FROM pages AS p, json_each(p.tools) AS j JOIN tools AS t ON t.id = j.value \
     GROUP BY t.id ORDER BY t.server, t.tool, t.id";
 
@@ -62,6 +67,7 @@ impl Reader {
                 definition: row.get(3)?,
                 first_seen_ms: row.get(4)?,
                 last_seen_ms: row.get(5)?,
+                parts: parts(row.get(6)?),
             })
         })
     }
@@ -72,6 +78,15 @@ impl Reader {
             return Ok(0);
         }
         let mut last = self.connection.prepare_cached("SELECT coalesce(max(id), 0) FROM listings")?;
+        Ok(last.query_row([], |row| row.get(0))?)
+    }
+
+    /// Which pin is the newest: another number when one was made. 0 where there is none.
+    pub fn last_pin(&self) -> Result<i64, StoreError> {
+        if !self.keeps("pins")? {
+            return Ok(0);
+        }
+        let mut last = self.connection.prepare_cached("SELECT coalesce(max(id), 0) FROM pins")?;
         Ok(last.query_row([], |row| row.get(0))?)
     }
 

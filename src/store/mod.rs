@@ -5,9 +5,9 @@
 //! rows away, and leaves a sealed account of them.
 //!
 //! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view
-//! `audit`; 0005: API keys), [`Store`] (the two ways in), `queue` (what waits), `intake` and `judgement` (from records to
-//! rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the thread), `chain` and `verify` (the hashes),
-//! [`Reader`], [`prune()`]. [`Keys`] stand beside the log.
+//! `audit`; 0005: API keys; 0006: pinned definitions), [`Store`] (the two ways in), `queue` (what waits), `intake` and
+//! `judgement` (from records to rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the thread), `chain` and
+//! `verify` (the hashes), [`Reader`], [`prune()`]. [`Keys`] stand beside the log.
 
 mod batch;
 mod chain;
@@ -20,6 +20,7 @@ mod keys;
 mod known;
 mod ledger;
 mod past;
+mod pins;
 mod process;
 mod prune;
 mod queue;
@@ -28,6 +29,7 @@ mod recall;
 mod row;
 mod running;
 mod schema;
+mod standing;
 mod tools;
 mod verify;
 mod writer;
@@ -48,12 +50,14 @@ pub use error::{NotNow, StoreError};
 pub use keys::{Added, ApiKey, Keys, Revoked, Scope, Secret};
 pub use known::{CalledWith, ToolRow};
 pub use past::Others;
+pub use pins::{Acceptance, accept};
 pub use process::this_process;
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, NoticeRow, Order, Reader};
 pub use recall::{Earlier, EarlierCall, Nearest, Recalled};
 pub use row::{AuditRow, JsonText};
 pub use running::{LoadedRow, RuleRow, SessionRow, Sessions};
+pub use standing::{KeptTool, PinRow, Standing};
 pub use verify::{ChainFault, Verification};
 
 use crate::clock;

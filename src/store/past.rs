@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::{StoreError, schema};
-use crate::guard::{Elsewhere, Written};
+use crate::guard::{Elsewhere, Pinned, Pins, Written};
 use crate::policy::Grade;
 use crate::record::{Mark, Spending, Trace};
 
@@ -57,7 +57,7 @@ impl Others {
     }
 
     /// Asks; `nothing` where nobody has written yet, `None` where the store cannot be read.
-    fn ask<T>(&self, nothing: T, question: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
+    pub(super) fn ask<T>(&self, nothing: T, question: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
         let opened = self.open();
         let mut place = self.connection.borrow_mut();
         let answer = match (opened, place.as_ref()) {
@@ -100,5 +100,13 @@ impl Elsewhere for Others {
             });
             Ok(row.optional()?.unwrap_or_default())
         })
+    }
+
+    fn pins(&self, server: &str) -> Option<Pins> {
+        self.all_pins(server)
+    }
+
+    fn pinned(&self, server: &str, hash: &str) -> Option<Pinned> {
+        self.pin_of(server, hash)
     }
 }

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003-history.sql"),
     include_str!("migrations/0004-batches.sql"),
     include_str!("migrations/0005-keys.sql"),
+    include_str!("migrations/0006-pins.sql"),
 ];
 
 /// How long to keep trying while other processes create or migrate the same file.

@@ -301,7 +301,7 @@ impl Stream {
 /// the headers, and the calls).
 fn endpoint(url: &Url, text: &str) -> Result<Url, Trouble> {
     match url.join(text) {
-        Ok(endpoint) if endpoint.origin() == url.origin() => Ok(endpoint),
+        Ok(endpoint) if endpoint.origin() == url.origin() && endpoint.username().is_empty() => Ok(endpoint),
         Ok(_) | Err(_) => Err(Trouble::misdirected(url, text)),
     }
 }
@@ -326,6 +326,7 @@ mod tests {
             "https://evil.example/m",
             "https://a.example:8443@evil.example/m",
             "file:///etc/passwd",
+            "https://u:p@a.example:8443/m",
         ] {
             assert_eq!(to(text), None, "{text}");
         }

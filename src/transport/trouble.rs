@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde::Serialize;
 use url::Url;
 
-use super::remote::{chain, without_secrets};
+use super::remote::{chain, place, without_secrets};
 use crate::wire::{Id, IdKey, refusal, shown_within};
 
 /// JSON-RPC 2.0, section 5.1: of the range left to servers; the same as every refusal of callgate.
@@ -52,7 +52,7 @@ struct Data<'a> {
 impl Trouble {
     /// No answer by HTTP at all.
     pub fn unreachable(url: &Url, error: reqwest::Error) -> Self {
-        let at = without_secrets(url);
+        let at = place(url);
         let never_sent = error.is_connect() || error.is_builder();
         let why = chain(&error.without_url());
         let (executed, words) = if never_sent {
@@ -68,7 +68,7 @@ impl Trouble {
 
     /// The stream of the answer ended, and could not be resumed.
     pub fn lost(url: &Url, why: &str) -> Self {
-        let words = format!("the server at {} broke off before it answered ({why})", without_secrets(url));
+        let words = format!("the server at {} broke off before it answered ({why})", place(url));
         Self { kind: "server_unreachable", executed: None, status: None, words }
     }
 
@@ -76,23 +76,23 @@ impl Trouble {
     pub fn session_lost(url: &Url) -> Self {
         let words = format!(
             "the server at {} has ended the session, and does not know the one that callgate opened in its place",
-            without_secrets(url)
+            place(url)
         );
         Self { kind: "server_http_error", executed: Some(false), status: Some(404), words }
     }
 
     /// An answer that is none in MCP.
     pub fn strange(url: &Url, status: StatusCode, what: &str) -> Self {
-        let words = format!("the server at {} answered HTTP {status} with {what}", without_secrets(url));
+        let words = format!("the server at {} answered HTTP {status} with {what}", place(url));
         Self { kind: "server_http_error", executed: None, status: Some(status.as_u16()), words }
     }
 
     /// The address for messages that a server of 2024-11-05 names is none that callgate would send them to.
     pub fn misdirected(url: &Url, to: &str) -> Self {
-        let to = Url::parse(to).map_or_else(|_| "no address".to_owned(), |to| without_secrets(&to));
+        let to = Url::parse(to).map_or_else(|_| "no address".to_owned(), |to| place(&to));
         let words = format!(
             "the server at {} asks for messages to be sent to {}, which is another origin; callgate sends none there",
-            without_secrets(url),
+            place(url),
             shown_within(&to, WORDS)
         );
         Self { kind: "server_http_error", executed: Some(false), status: None, words }
@@ -104,14 +104,14 @@ impl Trouble {
         let to = to.map_or_else(|| "nowhere".to_owned(), |to| shown_within(&without_secrets(&to), WORDS));
         let words = format!(
             "the server at {} answered HTTP {status} and points to {to}; callgate follows no redirect, so put the final address in `url`",
-            without_secrets(url)
+            place(url)
         );
         Self { kind: "server_http_error", executed: Some(false), status: Some(status.as_u16()), words }
     }
 
     /// An HTTP error; `said` are the words of the server, if there are any.
     pub fn status(url: &Url, status: StatusCode, said: Option<&str>) -> Self {
-        let at = without_secrets(url);
+        let at = place(url);
         let said = said.map(|said| format!(" ({})", shown_within(said, WORDS))).unwrap_or_default();
         let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let words = if refused {
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(
             text,
             "{\"jsonrpc\":\"2.0\",\"id\":\"\\u0061\",\"error\":{\"code\":-32001,\"message\":\"the server at \
-             https://tickets.example/mcp answered HTTP 502 Bad Gateway. Whether the request was run is not known; \
+             https://tickets.example answered HTTP 502 Bad Gateway. Whether the request was run is not known; \
              not a timeout.\",\"data\":{\"type\":\"server_http_error\",\"executed\":null,\"retryable\":false,\
              \"status\":502}}}\n"
         );

@@ -13,6 +13,7 @@
 )]
 
 mod agentdojo;
+mod asked;
 mod audit;
 mod catalog;
 mod commands;
@@ -27,12 +28,15 @@ mod hostile_frames;
 mod hostile_http;
 mod http_life;
 mod includes;
+mod keys;
 mod life;
 mod modes;
 mod parsers;
+mod pins;
 mod real_parts;
 mod regression;
 mod reload;
+mod remote;
 mod secrets;
 mod serve;
 mod shell_commands;

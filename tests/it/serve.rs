@@ -5,6 +5,7 @@
 //! Invariant: where a request is refused, the server's own record shows that nothing reached it.
 
 mod admission;
+mod beyond;
 mod life;
 mod modern;
 mod sessions;

@@ -34,6 +34,14 @@ impl Elsewhere for Says {
     fn marked(&self, _owner: &str, _label: &str) -> Option<Written> {
         self.1
     }
+
+    fn pins(&self, _server: &str) -> Option<Pins> {
+        None
+    }
+
+    fn pinned(&self, _server: &str, _hash: &str) -> Option<Pinned> {
+        None
+    }
 }
 
 fn is_spent(memory: &Memory, elsewhere: &dyn Elsewhere, budget: &Budget, now: Now) -> bool {

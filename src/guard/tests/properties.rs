@@ -22,6 +22,13 @@ fn policy(mode: &str) -> String {
     )
 }
 
+/// The same, and denies what servers ask about paying.
+fn asking(mode: &str) -> String {
+    let asked = "methods = [\"elicitation/create\", \"sampling/createMessage\"]\nany = [{ \"/message | /url\" = \
+        { glob = \"*pay*\" } }]\n";
+    format!("{}[[rule]]\nid = \"asked\"\n{asked}action = \"deny\"\n", policy(mode))
+}
+
 /// A line of a client, how many records of calls it must give, and whether enforce lets it pass.
 #[derive(Debug, Clone)]
 struct Said {
@@ -103,6 +110,30 @@ fn run(policy: &str, chunks: &[&[u8]]) -> (Vec<u8>, Vec<u8>, Vec<Record>) {
     whole(chunks.iter().map(|chunk| driven.client(chunk)).collect())
 }
 
+/// Lines by which a server asks, and which it may spell in many ways.
+fn asked() -> impl Strategy<Value = Vec<u8>> {
+    let lines = select(vec![
+        r#"{"jsonrpc":"2.0","id":ID,"method":"elicitation/create","params":{"message":"pay"}}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"method":"elicit\u0061tion/create","params":{"mode":"url","url":"https://pay"}}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"method":"sampling/createMessage","params":{"messages":[]}}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"method":"sampling/createMessage","params":{"a":1,"a":2}}"#,
+        r#"{"jsonrpc":"2.0","method":"sampling/createMessage","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"method":"vendor/ask"}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"elicitation/create","params":{"message":"pay"}}}}}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"result":{"inputRequests":1,"InputRequests":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"result":{"task":{"taskId":"tID"}}}"#,
+        r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-32042,"message":"","data":{"elicitations":[{"url":"https://pay"}]}}}"#,
+        r#"[{"jsonrpc":"2.0","id":ID,"result":{}},{"jsonrpc":"2.0","id":ID,"method":"elicitation/create","params":{"message":"pay"}}]"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"tID","status":"completed","result":{}}}"#,
+    ]);
+    vec(lines, 0..8).prop_map(|lines| {
+        let numbered = lines.into_iter().enumerate();
+        numbered
+            .flat_map(|(number, line)| (line.replace("ID", &number.to_string()) + "\n").into_bytes())
+            .collect()
+    })
+}
+
 /// Bytes that look like traffic, and bytes that look like nothing.
 fn anything() -> impl Strategy<Value = Vec<u8>> {
     let bytes = vec(any::<u8>(), 0..300);
@@ -115,11 +146,11 @@ proptest! {
     fn a_tee_passes_all_bytes_in_both_directions(
         mode in select(vec!["off", "shadow", "warn"]),
         from_client in anything(),
-        from_server in anything(),
+        from_server in prop::strategy::Union::new([anything().boxed(), asked().boxed()]),
         client_cuts in cuts(),
         server_cuts in cuts(),
     ) {
-        let mut driven = Driven::new(&policy(mode));
+        let mut driven = Driven::new(&asking(mode));
         let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
         let (client, server) = (chunks(&from_client, &client_cuts), chunks(&from_server, &server_cuts));
         for turn in 0..client.len().max(server.len()) {
@@ -237,5 +268,31 @@ proptest! {
         let failed = step.out.records.iter().filter(|record| matches!(record, Record::Call(call)
             if call.outcome.as_str() == if fail_mode == "open" { "fail_open" } else { "fail_closed" })).count();
         prop_assert_eq!(failed, governed);
+    }
+
+    #[test]
+    fn under_enforce_no_server_asks_what_is_denied_and_each_of_its_lines_passes_whole_or_not_at_all(
+        from_server in asked(),
+        cuts in cuts(),
+        fail in select(vec!["open", "closed"]),
+        is_lost in any::<bool>(),
+    ) {
+        let policy = asking("enforce").replacen("version = 1", &format!("version = 1\nfail_mode = \"{fail}\""), 1);
+        let mut driven = Driven::new(&policy);
+        for id in 0..8 {
+            driven.client(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"read\"}}}}\n").as_bytes());
+        }
+        let lost = is_lost.then_some("full");
+        let steps = chunks(&from_server, &cuts).into_iter().map(|chunk| driven.feed(Side::Server, chunk, lost));
+        let (to_server, to_client, _) = whole(steps.collect());
+        let sent: Vec<&[u8]> = from_server.split_inclusive(|byte| *byte == b'\n').collect();
+        for line in to_client.split_inclusive(|byte| *byte == b'\n') {
+            let text = std::str::from_utf8(line).unwrap();
+            prop_assert!(text.contains("-32001") || text.contains("-32600") || sent.contains(&line), "{}", text);
+            prop_assert!(!text.contains("pay"), "{}", text);
+        }
+        for line in to_server.split_inclusive(|byte| *byte == b'\n') {
+            prop_assert!(matches!(crate::wire::glance(line.strip_suffix(b"\n").unwrap()).kind, crate::wire::GlanceKind::Error));
+        }
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn claimed(table: &Spanned<Vec<schema::Condition>>, why: &str, readin
     for condition in table.get_ref() {
         let name = condition.key.get_ref().as_str();
         if let Some(fact) = fact_named(name).filter(|fact| fact.is_claimed()) {
-            let hint = if fact.is_truth() {
+            let hint = if fact.is_claim() {
                 "the server chooses it; say it yourself, as `risk` or `action` of a [[tool]], and ask for that"
             } else {
                 "the governed side chooses it; use a fact that it cannot choose, such as `agent` or `user`"

@@ -18,6 +18,8 @@ const MOST: usize = 5;
 const PLACEHOLDERS: [&str; 2] = ["‹redacted:", "‹cut:"];
 /// What is shown of a claim where the server did not list the tool.
 const NOT_LISTED: &str = "not listed";
+/// What is shown of a pin where it cannot be told, or the server did not list the tool.
+const NOT_KNOWN: &str = "not known";
 /// What is shown where a pointer goes on and the value does not.
 const IN_ITS_WAY: &str = "(what is in its way)";
 
@@ -64,9 +66,9 @@ impl Met {
     pub(super) fn in_fact(fact: Fact, tests: &[Predicate], polarity: Polarity, scene: &Scene<'_>) -> Self {
         let judge = Judge { polarity, scene };
         if fact.is_truth() && scene.call.is_about_a_tool() {
-            return Self(vec![match scene.world.claims.and_then(|claims| claims.says(fact)) {
+            return Self(vec![match scene.world.truth(fact) {
                 Some(truth) => seen(&truth.to_string(), judge.all(tests, &Value::Truth(truth))),
-                None => seen(NOT_LISTED, Outcome::Opaque),
+                None => seen(if fact.is_claim() { NOT_LISTED } else { NOT_KNOWN }, Outcome::Opaque),
             }]);
         }
         let values = fact_values(fact, scene).into_iter();

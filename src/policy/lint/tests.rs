@@ -83,7 +83,7 @@ fn said(policy: &Policy, agent: Option<&str>) -> Vec<(Effect, String, Effect, St
     let stance = policy.stance(agent, "files");
     let verdicts = CALLS.iter().filter_map(|(name, arguments)| {
         let arguments = Json::from_text(arguments);
-        let call = Call::new("tools/call", (*name), arguments);
+        let call = Call::new("tools/call", *name, arguments);
         policy.evaluate(&stance, &call, World::of(&facts))
     });
     // Who allows is not said to anybody.

@@ -74,6 +74,8 @@ const SHAPES: &[Shape] = &[
             r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
         ),
     },
+    // Our own, as the store makes them.
+    Shape { kind: "callgate", marks: &["cg_"], pattern: "cg_[0-9a-z]{52}" },
     Shape { kind: "jwt", marks: &["eyj"], pattern: r"eyJ[A-Za-z0-9_-]{14,}(?:\.[A-Za-z0-9_-]*){0,4}" },
     Shape {
         kind: "authorization",

@@ -12,6 +12,7 @@ const PLANTED: &[&str] = &[
     "AKIAIOSFODNN7EXAMPLE",
     "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz",
+    "cg_4gq8z1c0vn7m2k5x9r3t6w8y0b1d2f3g4h5j6k7m8n9p0q1r2s3t",
     "glpat-abcdefghij0123456789",
     "xoxb-123456789012-abcdefghijkl",
     "sk_live_4eC39HqLyjWDarjtT1zdp7dc",

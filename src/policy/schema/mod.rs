@@ -36,6 +36,7 @@ pub(crate) const TOP_KEYS: &[&str] = &[
     "block_response",
     "self_protection",
     "max_frame",
+    "filter_tools",
     "max_judged",
 ];
 

@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::policy::{Budget, Facts, Label, Marked, Past, Policy, ResolvePath, World, compile, schema};
 use crate::wire::Json;
 
-const TOOLS: &[&str] = &[
+pub(in crate::policy) const TOOLS: &[&str] = &[
     "",
     "tools = \"write\"",
     "tools = \"write\"",
@@ -132,7 +132,7 @@ const TESTS: &[&str] = &[
     "{ sql_only = ['read', 'drop'], dialect = 'postgres' }",
 ];
 
-const FACTS: &[&str] = &[
+pub(in crate::policy) const FACTS: &[&str] = &[
     "agent = 'ci'",
     "agent = { glob = 'c*' }",
     "group = ['one', 'two']",
@@ -145,6 +145,8 @@ const FACTS: &[&str] = &[
     "time = 'mon-fri 09:00-18:00'",
     "claimed_destructive = true",
     "claimed_read_only = false",
+    "tool_changed = true",
+    "tool_changed = false",
 ];
 
 /// What makes a rule look back, or at the rest of the arguments.
@@ -269,7 +271,7 @@ impl ResolvePath for Table {
 }
 
 /// What was said of the labels before: the first, the second, the third.
-struct Had([Marked; 3]);
+pub(in crate::policy) struct Had(pub(in crate::policy) [Marked; 3]);
 
 impl Past for Had {
     fn is_spent(&self, _budget: &Budget) -> bool {
@@ -318,7 +320,7 @@ fn any_rule() -> impl Strategy<Value = String> {
     )
 }
 
-fn any_policy() -> impl Strategy<Value = String> {
+pub(in crate::policy) fn any_policy() -> impl Strategy<Value = String> {
     let top = select(&["", "max_judged = 30\n", "default = 'deny'\n"][..]);
     (top, proptest::collection::vec(any_rule(), 2..40)).prop_map(|(top, rules)| {
         let tools = "[[tool]]\nmatch = 'wr*'\nrisk = 'high'\n[[tool]]\nmatch = '*e'\nrisk = 'low'\n";
@@ -327,7 +329,7 @@ fn any_policy() -> impl Strategy<Value = String> {
 }
 
 /// What is at fault in it is left out: a generator may write what the compiler refuses.
-fn compiled(source: &str) -> Policy {
+pub(in crate::policy) fn compiled(source: &str) -> Policy {
     let (document, faults) = schema::parse(source);
     assert!(faults.is_empty(), "{faults:?}\n{source}");
     let mut reading = schema::Reading::default();
@@ -336,7 +338,7 @@ fn compiled(source: &str) -> Policy {
     compile::compile(file, source, compile::Surroundings::default(), &mut reading)
 }
 
-fn any_json() -> impl Strategy<Value = String> {
+pub(in crate::policy) fn any_json() -> impl Strategy<Value = String> {
     let leaf = select(LEAVES).prop_map(str::to_owned);
     let inner = leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -354,7 +356,7 @@ fn any_object(inner: impl Strategy<Value = String>) -> impl Strategy<Value = Str
     })
 }
 
-fn facts(agent: Option<&str>, is_placed: bool) -> Facts {
+pub(in crate::policy) fn facts(agent: Option<&str>, is_placed: bool) -> Facts {
     Facts {
         agent: agent.map(str::to_owned),
         groups: if is_placed { vec!["two".to_owned(), "x".to_owned()] } else { Vec::new() },
@@ -380,7 +382,8 @@ fn every_test_meets_every_value() {
         {
             let arguments = Json::from_text(&arguments);
             let call = Call::new("tools/call", "write", arguments);
-            for world in [World::of(&at_work), World::of(&at_work).with_links(&Table), World::of(&lost)] {
+            let changed = World::of(&at_work).with_links(&Table).with_changed(Some(true));
+            for world in [World::of(&at_work), changed, World::of(&lost)] {
                 let found = policy.evaluate(&stance, &call, world);
                 assert_eq!(found, policy.evaluate_linearly(&stance, &call, world), "{call:?}");
             }
@@ -396,7 +399,8 @@ proptest! {
         calls in proptest::collection::vec((select(NAMES_OF_TOOLS), proptest::option::weighted(0.95, any_json())), 8),
         agent in proptest::option::of(select(&["ci", "other"][..])),
         placed in any::<bool>(),
-        method in select(&["tools/call", "tools/call", "tools/call", "resources/read", "x/y"][..]),
+        method in select(&["tools/call", "tools/call", "tools/call", "resources/read", "x/y", "tasks/update"][..]),
+        carries in any::<bool>(),
         linked in any::<bool>(),
         had in proptest::array::uniform3(select(MARKS)),
     ) {
@@ -408,6 +412,7 @@ proptest! {
         for (name, arguments) in &calls {
             let arguments = arguments.as_deref().and_then(Json::from_text);
             let call = Call::new(method, *name, arguments);
+            let call = if carries { Call { arguments: None, carried: [arguments, None], ..call } } else { call };
             let (found, expected) =
                 (policy.evaluate(&stance, &call, world), policy.evaluate_linearly(&stance, &call, world));
             prop_assert_eq!(found, expected, "{:?}", call);
@@ -415,7 +420,8 @@ proptest! {
     }
 }
 
-const MARKS: &[Marked] = &[Marked::No, Marked::Possibly, Marked::Surely, Marked::Unknown];
+pub(in crate::policy) const MARKS: &[Marked] =
+    &[Marked::No, Marked::Possibly, Marked::Surely, Marked::Unknown];
 
-const NAMES_OF_TOOLS: &[&str] =
+pub(in crate::policy) const NAMES_OF_TOOLS: &[&str] =
     &["write", "write", "read", "WRITE", "caf\u{e9}", "cafe\u{301}", "cafe\u{301}x", "", "xie"];

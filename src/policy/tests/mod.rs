@@ -1,9 +1,10 @@
 //! Tests of the room as a whole; single parts are tested where they stand.
 
+mod asked;
 mod cases;
 mod closed;
 mod history;
-mod index;
+pub(super) mod index;
 mod places;
 pub(super) mod properties;
 pub(super) mod sample;

@@ -70,7 +70,7 @@ const PREDICATES: &[(&str, Operand, &str)] = &[
 ];
 /// Predicates that facts take.
 const OF_FACTS: &[&str] = &["eq", "in", "glob", "matches", "exists"];
-/// Predicates that claims take.
+/// Predicates that facts take which are true or false.
 const OF_TRUTHS: &[&str] = &["eq", "in", "exists"];
 /// Predicates that the fact `root` takes as well.
 const OF_ROOT: &[&str] = &["path_under", "path_outside", "path_glob"];
@@ -192,5 +192,6 @@ fn about(fact: Fact) -> &'static str {
         | Fact::ClaimedDestructive
         | Fact::ClaimedIdempotent
         | Fact::ClaimedOpenWorld => "What the server says of the tool; it can only tighten.",
+        Fact::ToolChanged => "Whether the tool is new or its definition another one than the pinned.",
     }
 }

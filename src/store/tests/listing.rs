@@ -12,7 +12,7 @@ fn list(page: Page, unix_ms: i64, tools: &[(&str, &str)]) -> Vec<Record> {
             definition: format!(r#"{{"name":"{name}"{more}}}"#).into(),
         })
         .collect();
-    vec![Record::Tools(Listing { unix_ms, page, tools })]
+    vec![Record::Tools(Listing { unix_ms, page, is_last: true, tools })]
 }
 
 fn kept(path: &Path, session: &str, lists: Vec<Record>) {

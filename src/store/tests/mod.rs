@@ -4,6 +4,7 @@ mod crowds;
 mod keys;
 mod listing;
 mod past;
+mod pins;
 mod pruning;
 mod reading;
 mod running;

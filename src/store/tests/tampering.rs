@@ -10,7 +10,7 @@ fn nothing_can_be_changed_or_deleted_by_a_plain_statement() {
     store.policy(policy("rev1", "/p", "P"), Vec::new());
     put(&mut store, one(1));
     let tools = vec![Listed { name: "a".into(), definition: r#"{"name":"a"}"#.into() }];
-    put(&mut store, vec![Record::Tools(Listing { unix_ms: 1, page: Page::First, tools })]);
+    put(&mut store, vec![Record::Tools(Listing { unix_ms: 1, page: Page::First, is_last: true, tools })]);
     finish(store);
     let connection = Connection::open(&path).unwrap();
     for table in [
@@ -23,6 +23,7 @@ fn nothing_can_be_changed_or_deleted_by_a_plain_statement() {
         "adoptions",
         "tools",
         "listings",
+        "pins",
     ] {
         for sql in [
             format!("DELETE FROM {table}"),

@@ -171,7 +171,11 @@ impl Exchange {
         let mut events = Events::new(self.link.longest);
         let mut end = self.follow(response, &mut events).await;
         let mut failed = 0;
-        while let (End::Cut, Some(last_id)) = (&end, events.last_id().map(str::to_owned)) {
+        // Streams of 2026-07-28 cannot be resumed.
+        let may_resume = !matches!(self.kind, Kind::Modern(_));
+        while let (End::Cut, Some(last_id)) =
+            (&end, events.last_id().filter(|_| may_resume).map(str::to_owned))
+        {
             sleep(wait(&events)).await;
             let resumed = match self.link.listen(&self.session, Some(&last_id)).await {
                 Ok(response) if response.status() == StatusCode::OK => response,

@@ -38,6 +38,32 @@ fn messages_of_a_server_are_told_apart() {
 }
 
 #[test]
+fn a_result_tells_what_else_it_holds_by_the_names_of_its_members() {
+    let holds = |result: &str| {
+        let line = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        let holds = glance(line.as_bytes()).holds;
+        (holds.requests, holds.task)
+    };
+    for (result, expected) in [
+        (r#"{"inputRequests":{}}"#, (true, false)),
+        (r#"{"content":[],"resultType":"x","_meta":{},"input\u0052equests":{}}"#, (true, false)),
+        (r#"{"InputRequests":{}}"#, (true, false)),
+        (r#"{"input\u212aequests":{},"INPUTREQUE\u017fTS":1}"#, (true, false)),
+        (r#"{"task":{}}"#, (false, true)),
+        (r#"{"tas\u212aId":""}"#, (false, true)),
+        (r#"{"taskId":"t","inputRequests":{}}"#, (true, true)),
+        (
+            r#"{"content":[{"inputRequests":{},"task":{}}],"structuredContent":{"taskId":1},"tasks":[]}"#,
+            (false, false),
+        ),
+        (r#"["inputRequests"]"#, (false, false)),
+        (r#""inputRequests""#, (false, false)),
+    ] {
+        assert_eq!(holds(result), expected, "{result}");
+    }
+}
+
+#[test]
 fn what_is_not_one_message_is_not_json() {
     for line in [
         "Server started on stdio...",

@@ -1,13 +1,15 @@
 //! Any bytes from both ends, with policies that change between them.
 //!
 //! Without a policy that enforces nothing is added, held back or changed. Where one does, no line that it lets
-//! end is a call of the denied tool to serde. Each part between 0xFF bytes begins with `c` (the client sends the
+//! end is a call of the denied tool to serde, and none asks the client for a password. Each part between 0xFF bytes begins with `c` (the client sends the
 //! rest), `s` (the server does) or a digit (that policy takes force).
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
 
-use callgate::guard::{Alone, BlockResponse, Opening, Outbox, Passing, Session, Side, Terms, Through};
+use callgate::guard::{
+    Alone, BlockResponse, FilterTools, Opening, Outbox, Passing, Session, Side, Terms, Through, Way,
+};
 use callgate::policy::{Facts, NoLinks};
 use callgate::record::{Now, SessionInfo};
 use callgate::settings::{Environment, read};
@@ -18,7 +20,10 @@ const DENY: &str = "[[rule]]\naction = \"deny\"\ntools = \"denied\"\n\
     [[label]]\nid = \"seen\"\ntools = \"a*\"\nwhen = { \"/x\" = 1 }\non = \"result\"\n\
     [[rule]]\naction = \"deny\"\ntools = \"b*\"\nafter = \"seen\"\n\
     [[rule]]\naction = \"warn\"\ntools = \"c*\"\nunless_after = \"seen\"\n\
-    rate = { max = 2, per = \"1m\", by = [\"agent\", \"tool\"] }\n";
+    rate = { max = 2, per = \"1m\", by = [\"agent\", \"tool\"] }\n\
+    [[rule]]\naction = \"deny\"\nmethods = [\"elicitation/create\", \"sampling/createMessage\"]\n\
+    when = { \"/message\" = \"password\" }\n\
+    [[rule]]\naction = \"deny\"\nmethods = \"tasks/update\"\ntools = \"denied\"\n";
 const NOW: Now = Now { unix_ms: 0, steady_us: 0 };
 
 static LOOSE: LazyLock<Vec<Terms>> = LazyLock::new(|| ["shadow", "warn", "off"].map(terms).into());
@@ -79,12 +84,19 @@ impl Sent {
             let apart =
                 |pair: &[Passing]| pair[0].bytes == pair[1].bytes || pair[0].bytes.end <= pair[1].bytes.start;
             assert!(out.passing.windows(2).all(apart));
-            assert!(out.passing.iter().all(|frame| frame.bytes.end <= out.to_server.len()));
+            let stream = |frame: &Passing| match frame.way {
+                Way::ToServer => out.to_server.len(),
+                Way::ToClient | Way::InAnswer => out.to_client.len(),
+            };
+            assert!(out.passing.iter().all(|frame| frame.bytes.end <= stream(frame)));
         }
         let from = self.to_server.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         self.to_server.extend(out.to_server);
+        let said = self.to_client.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         self.to_client.extend(out.to_client);
         if gated {
+            let ended = self.to_client[said..].split_inclusive(|byte| *byte == b'\n');
+            ended.filter(|line| line.ends_with(b"\n")).for_each(refused_password);
             let ended = self.to_server[from..].split_inclusive(|byte| *byte == b'\n');
             ended.filter(|line| line.ends_with(b"\n")).for_each(refused_denied);
         }
@@ -98,6 +110,19 @@ fn refused_denied(line: &[u8]) {
     assert!(!members.chain([&value]).any(is_denied), "{}", String::from_utf8_lossy(line));
 }
 
+fn refused_password(line: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<Value>(line) else { return };
+    let asks =
+        |value: &Value| value["method"] == "elicitation/create" && value["params"]["message"] == "password";
+    let within = |value: &Value| {
+        let asked = value["result"]["inputRequests"].as_object();
+        asked.into_iter().flatten().any(|(_, request)| asks(request))
+    };
+    let is_denied = |value: &Value| asks(value) || value.get("method").is_none() && within(value);
+    let members = value.as_array().into_iter().flatten();
+    assert!(!members.chain([&value]).any(is_denied), "{}", String::from_utf8_lossy(line));
+}
+
 fn terms(mode: &str) -> Terms {
     let source = format!("version = 1\nmode = \"{mode}\"\n{DENY}");
     let read = read(&source, &Environment::default()).unwrap_or_else(|faults| panic!("{faults:?}"));
@@ -105,6 +130,7 @@ fn terms(mode: &str) -> Terms {
         policy: Arc::clone(&read.config.policy),
         block_response: BlockResponse::default(),
         max_frame: 4096,
+        filter_tools: FilterTools::default(),
     }
 }
 

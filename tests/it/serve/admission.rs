@@ -21,20 +21,27 @@ fn refused(stage: &Stage, request: &Request, status: u16, kind: &str) {
     assert!(response.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{response:?}");
 }
 
+/// What has reached the server once it has answered, and so has taken everything before.
+fn settled(stage: &Stage, client: &HttpClient<'_>) -> String {
+    let ping = client.message(&json!({"jsonrpc": "2.0", "id": "settled", "method": "ping"}));
+    assert_eq!(stage.face.ask(&ping).status, 200);
+    stage.reached()
+}
+
 #[test]
 fn requests_of_others_are_refused_and_recorded_and_reach_nothing() {
     let stage = Stage::new("enforce");
-    let post = Request::post("/mcp/one", &stage.key, &hello());
+    let request = Request::post("/mcp/one", &stage.key, &hello());
     let port = stage.face.address.port();
-    refused(&stage, &post.clone().with("Host", &format!("evil.example:{port}")), 403, "host_not_allowed");
-    refused(&stage, &post.clone().with("Host", "localhost"), 403, "host_not_allowed");
-    refused(&stage, &post.clone().with("Origin", "http://evil.example"), 403, "origin_not_allowed");
-    refused(&stage, &post.clone().with("Origin", "null"), 403, "origin_not_allowed");
-    refused(&stage, &post.clone().without("Authorization"), 401, "key_required");
-    refused(&stage, &post.clone().with("Authorization", "Bearer cg_wrong"), 401, "key_required");
+    refused(&stage, &request.clone().with("Host", &format!("evil.example:{port}")), 403, "host_not_allowed");
+    refused(&stage, &request.clone().with("Host", "localhost"), 403, "host_not_allowed");
+    refused(&stage, &request.clone().with("Origin", "http://evil.example"), 403, "origin_not_allowed");
+    refused(&stage, &request.clone().with("Origin", "null"), 403, "origin_not_allowed");
+    refused(&stage, &request.clone().without("Authorization"), 401, "key_required");
+    refused(&stage, &request.clone().with("Authorization", "Bearer cg_wrong"), 401, "key_required");
     refused(
         &stage,
-        &post.clone().with("Authorization", &format!("Basic {}", stage.key)),
+        &request.clone().with("Authorization", &format!("Basic {}", stage.key)),
         401,
         "key_required",
     );
@@ -78,12 +85,12 @@ fn names_of_this_machine_and_allowed_ones_come_in() {
         &["--allow-host", "gate.example", "--allow-origin", "https://app.example"],
     );
     let port = stage.face.address.port();
-    let post = Request::post("/mcp/one", &stage.key, &hello());
+    let request = Request::post("/mcp/one", &stage.key, &hello());
     for host in [format!("localhost:{port}"), format!("[::1]:{port}"), "gate.example".to_owned()] {
-        assert_eq!(stage.face.ask(&post.clone().with("Host", &host)).status, 200, "{host}");
+        assert_eq!(stage.face.ask(&request.clone().with("Host", &host)).status, 200, "{host}");
     }
     for origin in [format!("http://localhost:{port}"), "https://app.example".to_owned()] {
-        let response = stage.face.ask(&post.clone().with("Origin", &origin));
+        let response = stage.face.ask(&request.clone().with("Origin", &origin));
         assert_eq!(response.status, 200, "{origin}");
         assert!(response.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{response:?}");
     }
@@ -93,8 +100,8 @@ fn names_of_this_machine_and_allowed_ones_come_in() {
 fn a_request_has_the_shape_that_the_transport_asks_for() {
     let stage = Stage::new("enforce");
     let client = HttpClient::open(&stage.face, "one", &stage.key);
-    let before = stage.reached();
     let ping = client.message(&json!({"jsonrpc": "2.0", "id": 9, "method": "ping"}));
+    let before = settled(&stage, &client);
     refused(&stage, &ping.clone().with("Content-Type", "text/plain"), 415, "unsupported_media_type");
     refused(&stage, &ping.clone().with("Accept", "application/json"), 406, "not_acceptable");
     refused(
@@ -119,7 +126,7 @@ fn a_request_has_the_shape_that_the_transport_asks_for() {
 fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let stage = Stage::with(&format!("max_frame = \"64KiB\"\n{}", no_deleting("shadow")), &[]);
     let client = HttpClient::open(&stage.face, "one", &stage.key);
-    let before = stage.reached();
+    let before = settled(&stage, &client);
     refused(&stage, &client.bytes(&vec![b' '; (64 << 10) + 1]), 413, "too_large");
     refused(&stage, &client.bytes(b"{").with("Content-Length", "99999999999"), 413, "too_large");
     assert_eq!(stage.reached(), before);
@@ -137,8 +144,8 @@ fn headers_without_end_are_refused() {
 #[test]
 fn a_flood_of_refusals_is_counted_and_not_written_out() {
     let mut stage = Stage::new("shadow");
-    let post = Request::post("/mcp/one", &stage.key, &hello()).with("Host", "evil.example");
-    (0..40).for_each(|_| assert_eq!(stage.face.ask(&post).status, 403));
+    let request = Request::post("/mcp/one", &stage.key, &hello()).with("Host", "evil.example");
+    (0..40).for_each(|_| assert_eq!(stage.face.ask(&request).status, 403));
     stage.face.terminate();
     assert!(stage.face.process.wait(crate::support::process::PATIENCE).unwrap().success());
     let told = stage.home.await_notices("request_refused", 11);

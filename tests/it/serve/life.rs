@@ -163,3 +163,15 @@ fn a_body_that_comes_piece_by_piece_is_one_message() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"name\":\"recorder\""), "{answer}");
 }
+
+#[test]
+fn a_server_that_does_not_agree_to_a_session_leaves_none_behind() {
+    let no = r#"echo $$ > pid; read -r line; echo '{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"no"}}'; cat > /dev/null"#;
+    let stage = Stage::script("enforce", no);
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}});
+    let answer = stage.face.ask(&Request::post("/mcp/one", &stage.key, &hello));
+    assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (200, json!(-32602)));
+    assert_eq!(answer.header("mcp-session-id"), None);
+    let pid = pid_in(&stage.home.path("pid"));
+    assert!(until(PATIENCE, || (!lives(pid)).then_some(())).is_some());
+}

@@ -37,7 +37,7 @@ fn request(key: &str, message: &Value) -> Request {
     }
 }
 
-fn call(key: &str, id: u32, tool: &str) -> Request {
+pub fn call(key: &str, id: u32, tool: &str) -> Request {
     request(key, &message(id, "tools/call", Some(tool)))
 }
 

@@ -38,7 +38,7 @@ impl Face {
         let process = Piped::start(command);
         let told = until(PATIENCE, || {
             let text = process.stderr();
-            let address = text.split("listening on http://").nth(1)?;
+            let address = text.split("listening on http").nth(1)?.split_once("://")?.1;
             address.split_once('\n')?.0.parse().ok()
         });
         let address = told.unwrap_or_else(|| panic!("it does not listen: {}", process.stderr()));
@@ -132,18 +132,15 @@ impl Request {
         self
     }
 
-    fn bytes(&self, address: SocketAddr) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
-        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head += &format!("Host: {address}\r\n");
-        }
-        for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
-            head += &format!("Content-Length: {}\r\n", self.body.len());
-        }
-        let mut bytes = (head + "Connection: close\r\n\r\n").into_bytes();
+    /// As it is sent to this address.
+    pub fn bytes(&self, address: SocketAddr) -> Vec<u8> {
+        let known = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.path)];
+        lines.extend((!known("host")).then(|| format!("Host: {address}")));
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        lines.extend((!known("content-length")).then(|| format!("Content-Length: {}", self.body.len())));
+        lines.push("Connection: close\r\n\r\n".to_owned());
+        let mut bytes = lines.join("\r\n").into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
     }

@@ -16,3 +16,4 @@ pub mod process;
 pub mod record;
 pub mod serving;
 pub mod source;
+pub mod web;

@@ -74,7 +74,7 @@ fn scalars(test: &Test, compared: Compared, reading: &mut Reading) -> Option<Vec
             .filter(|value| !matches!(value.get_ref(), Scalar::Bool(_)))
             .collect();
         for value in &wrong {
-            let message = "what a server claims is `true` or `false`";
+            let message = "this fact is `true` or `false`";
             fault(reading, value.span(), message, "write it without quotes");
         }
         if !wrong.is_empty() {
