@@ -30,7 +30,7 @@ fn as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
     let test = "as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call";
     for mut cases in [Some(corpus::own()), corpus::shared()].into_iter().flatten() {
         cases.retain(|case| case.direction == Direction::ClientToServer);
-        let stages = stages(&cases);
+        let stages = stages(&cases, str::to_owned);
         let reports = frames::side_by_side(&cases, |case| Some(stages.get(&case.policy)?.run(case)));
         let failures = frames::failures(&cases, &reports);
         assert!(failures.is_empty(), "{failures}");
@@ -38,6 +38,19 @@ fn as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
         let seen = denied_calls_seen(test, &reports);
         assert!(seen.values().all(|&denied| denied == 0), "{seen:?}");
     }
+}
+
+#[test]
+fn as_bodies_in_shadow_denied_calls_arrive_and_every_parser_sees_them() {
+    let test = "as_bodies_in_shadow_denied_calls_arrive_and_every_parser_sees_them";
+    let mut cases = corpus::own();
+    cases.retain(|case| case.id == "escaped-denied-name" || case.id == "members-turned-round-denied");
+    let stages = stages(&cases, |rules| rules.replace("mode = \"enforce\"", "mode = \"shadow\""));
+    let reports = frames::side_by_side(&cases, |case| Some(stages.get(&case.policy)?.run(case)));
+    let outcomes: Vec<_> = reports.iter().map(|report| (report.outcome, report.ok)).collect();
+    assert_eq!(outcomes, [("forwarded_unchanged", false); 2], "{reports:?}");
+    let seen = denied_calls_seen(test, &reports);
+    assert!(seen.values().all(|&denied| denied > 0), "{seen:?}");
 }
 
 /// `callgate serve` under one of the corpus's policies, with a server for each case.
@@ -48,25 +61,25 @@ struct Stage {
 }
 
 /// A stage for each policy that the repository has.
-fn stages(cases: &[Case]) -> BTreeMap<String, Stage> {
+fn stages(cases: &[Case], rules: impl Fn(&str) -> String) -> BTreeMap<String, Stage> {
     let policies: BTreeSet<&str> = cases.iter().map(|case| case.policy.as_str()).collect();
     let made = policies.into_iter().filter_map(|policy| {
-        let stage = Stage::new(policy, cases.iter().filter(|case| case.policy == policy))?;
+        let file = parts::fixture("frames/policies").join(format!("{policy}.toml"));
+        let rules = rules(&fs::read_to_string(file).ok()?);
+        let stage = Stage::new(rules, cases.iter().filter(|case| case.policy == policy));
         Some((policy.to_owned(), stage))
     });
     made.collect()
 }
 
 impl Stage {
-    fn new<'c>(policy: &str, cases: impl Iterator<Item = &'c Case>) -> Option<Self> {
-        let rules =
-            fs::read_to_string(parts::fixture("frames/policies").join(format!("{policy}.toml"))).ok()?;
+    fn new<'c>(rules: String, cases: impl Iterator<Item = &'c Case>) -> Self {
         let home = Home::new();
         let tables = cases.map(|case| table(case, &folder(&home, case)));
         home.write_policy(&tables.fold(rules, |policy, table| policy + &table));
         let key = key(&home, "hostile", None, &[Scope::Call]);
         let face = Face::start(&home, &[]);
-        Some(Self { home, face, key })
+        Self { home, face, key }
     }
 
     /// Posts the case to a server of its own, and looks what arrived there.

@@ -117,7 +117,11 @@ fn the_inspector_lists_and_calls_through_serve() {
     let called = inspect(&["tools/call", "--tool-name", "echo", "--tool-arg", "text=caf\u{e9}"]).json();
     assert_eq!(called["content"][0]["text"], "caf\u{e9}", "{called}");
     let denied = inspect(&["tools/call", "--tool-name", "delete_file", "--tool-arg", "path=a"]);
-    assert!(denied.code != Some(0) && (denied.out + &denied.err).contains("no-deleting"), "{}", denied.err);
+    assert!(
+        denied.code != Some(0) && (denied.out + &denied.err).contains("Blocked by policy"),
+        "{}",
+        denied.err
+    );
 }
 
 /// How the client reaches callgate.
