@@ -200,7 +200,9 @@ impl Hub {
         };
         if let Some(flight) = self.flights.remove(&number) {
             flight.task.abort();
-            flight.ids.iter().for_each(|id| self.link.forget(id));
+            for id in &flight.ids {
+                self.link.forget(id);
+            }
         }
         true
     }

@@ -201,9 +201,9 @@ async fn post(link: Arc<Link>, message: Outgoing, news: mpsc::UnboundedSender<Ne
         match link.post(&message, &Session::default()).await {
             Taken::Answered(_) | Taken::Forgotten => {}
             Taken::Refused(answer) => {
-                let line = one_line(answer);
-                if link.wants(&glance(line.trim_ascii_end()), &line) {
-                    link.say(line, None).await.ok();
+                let answer = one_line(answer);
+                if link.wants(&glance(answer.trim_ascii_end()), &answer) {
+                    link.say(answer, None).await.ok();
                 }
                 for asked in &asks {
                     let _ = news.send(News::Answered(asked.key.clone()));

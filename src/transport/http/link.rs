@@ -72,7 +72,9 @@ impl Link {
 
     /// The client waits for the answer to each of these.
     pub fn ask(&self, asks: &[Asked]) {
-        asks.iter().for_each(|asked| self.answers().ask(&asked.key));
+        for asked in asks {
+            self.answers().ask(&asked.key);
+        }
     }
 
     /// The client waits no longer.
@@ -82,7 +84,9 @@ impl Link {
 
     /// The client has had the answer to these.
     pub fn expect_none(&self, asks: &[Asked]) {
-        asks.iter().for_each(|asked| self.answers().expect_none(asked.key.clone()));
+        for asked in asks {
+            self.answers().expect_none(asked.key.clone());
+        }
     }
 
     /// Whether a line of the server is to be passed on, which is then as good as done: not where it answers only what

@@ -49,9 +49,9 @@ async fn follow(link: &Link, mut response: reqwest::Response, events: &mut Event
         events.feed(&chunk, |event| found.push(event)).map_err(|_| Gone)?;
         for event in found.drain(..) {
             if event.name == "message" {
-                let line = one_line(event.data);
-                if link.wants(&glance(line.trim_ascii_end()), &line) {
-                    link.say(line, None).await?;
+                let message = one_line(event.data);
+                if link.wants(&glance(message.trim_ascii_end()), &message) {
+                    link.say(message, None).await?;
                 }
             }
         }
