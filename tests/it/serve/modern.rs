@@ -122,7 +122,9 @@ fn closing_the_response_takes_the_request_back() {
 #[test]
 fn the_id_of_a_request_that_was_taken_back_may_be_used_again_and_its_late_answer_reaches_nobody() {
     let stage = holder();
-    drop(stage.face.open(&call(&stage.key, 6, "hold")));
+    let one = stage.face.open(&call(&stage.key, 6, "hold"));
+    reached(&stage, "\"id\":6");
+    drop(one);
     reached(&stage, "\"method\":\"notifications/cancelled\"");
     let again = stage.face.open(&call(&stage.key, 6, "hold"));
     reached(&stage, "\"id\":\"callgate-1\"");
