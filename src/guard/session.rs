@@ -149,6 +149,11 @@ impl Session {
         }
     }
 
+    /// Whether the server has a request with this id that it has not answered, cancelled or not.
+    pub fn has_in_flight(&self, id: &IdKey) -> bool {
+        self.flight.contains(id)
+    }
+
     /// The mode of this agent and server, before any rule says otherwise.
     pub fn mode(&self) -> Mode {
         self.stance.base

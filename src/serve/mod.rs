@@ -28,6 +28,7 @@ mod paths;
 mod posted;
 mod problem;
 mod refused;
+mod rest;
 mod routes;
 mod stream;
 mod streams;

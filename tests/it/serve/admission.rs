@@ -1,11 +1,15 @@
 //! Who comes in: names, keys, scopes, shapes of requests.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use callgate::store::{Keys, Scope};
 use serde_json::{Value, json};
 
 use super::Stage;
 use crate::support::face::{Face, HttpClient, Request, key};
 use crate::support::home::{Home, Told, no_deleting};
+use crate::support::process::PATIENCE;
 
 fn hello() -> Value {
     json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}})
@@ -139,6 +143,25 @@ fn headers_without_end_are_refused() {
         (0..200).fold(Request::new("GET", "/healthz"), |request, at| request.and(&format!("X-{at}"), "1"));
     assert_eq!(stage.face.ask(&many).status, 431);
     assert_eq!(stage.face.ask(&Request::new("GET", "/healthz")).status, 200);
+}
+
+#[test]
+fn connections_on_which_nothing_is_asked_end_and_one_that_listens_stays() {
+    let stage = Stage::new("shadow");
+    let client = HttpClient::open(&stage.face, "one", &stage.key);
+    let mut listening = stage.face.open(&client.plain("GET")).head();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let silent = [b"".as_slice(), b"P", preface].map(|begin| {
+        let mut stream = TcpStream::connect(stage.face.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(begin).unwrap();
+        stream
+    });
+    for mut stream in silent {
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    let spoken = listening.piece().zip(listening.piece()).zip(listening.piece());
+    assert!(spoken.is_some(), "it is told every fifteen seconds that we are alive");
 }
 
 #[test]
