@@ -45,8 +45,8 @@ Examples:
 
 SIGTERM and SIGINT end it once requests in flight are answered, SIGHUP has it look at the policy file.";
 
-/// What the face is called in the records of what it refuses.
-const FACE: &str = "(http)";
+/// What the face is called, where servers have names: in the records of what it refuses, and among what runs.
+pub(super) const FACE: &str = "(http)";
 
 /// The command line of `serve`.
 #[derive(Debug, Args)]

@@ -65,6 +65,26 @@ fn requests_of_others_are_refused_and_recorded_and_reach_nothing() {
         );
     }
     assert_eq!((stage.reached().as_str(), stage.home.rows().len()), ("", 0));
+    shown_by_log_and_tail(&stage.home);
+}
+
+/// People see them unasked; programs, which know the columns of calls, have to ask for them; who asks for calls has none.
+fn shown_by_log_and_tail(home: &Home) {
+    for command in [&["log"][..], &["tail", "--no-follow", "-n", "50"]] {
+        let told = home.run(command);
+        assert_eq!(told.out.matches("REFUSED      (http)  ").count(), 9, "{told:?}");
+        assert_eq!(home.run(&[command, &["--json"]].concat()).out, "");
+        let lines =
+            home.run(&[command, &["--json", "--notices", "--server", "(http)"]].concat()).json_lines();
+        assert_eq!((lines.len(), &lines[8]["notice"]), (9, &json!("request_refused")), "{lines:#?}");
+        for about_calls in [["--verdict", "deny"], ["--tool", "*"], ["--server", "one"]] {
+            assert_eq!(
+                home.run(&[command, &about_calls[..], &["--notices"]].concat()).out,
+                "",
+                "{about_calls:?}"
+            );
+        }
+    }
 }
 
 #[test]
