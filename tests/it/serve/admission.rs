@@ -198,3 +198,16 @@ fn the_face_does_not_open_to_everybody() {
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("--tls-cert") && err.contains("--allow-plaintext"), "{err}");
 }
+
+#[test]
+fn what_could_let_nobody_in_is_wrong_usage() {
+    for wrong in [
+        ["--allow-host", "http://gate.example"],
+        ["--allow-origin", "app.example"],
+        ["--listen", "localhost:0"],
+    ] {
+        let told = Home::new().run(&[&["serve"], &wrong[..]].concat());
+        assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{told:?}");
+        assert!(told.err.contains("such as"), "{told:?}");
+    }
+}
