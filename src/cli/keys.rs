@@ -221,8 +221,11 @@ fn notes(key: &ApiKey, config: Option<&Config>) -> Vec<String> {
         ));
     }
     if key.agent.is_none() && (key.may(Scope::Call) || key.may(Scope::Check)) {
-        let who = identity.map_or("nobody by name".to_owned(), |agent| format!("`{}`", shown(agent)));
-        notes.push(format!("without --agent it comes in as {who} ([identity] agent)"));
+        let who = identity.map_or_else(
+            || "no agent: no [agents.KEY] holds for it".to_owned(),
+            |agent| format!("`{}`, the agent under [identity]", shown(agent)),
+        );
+        notes.push(format!("without --agent it comes in as {who}"));
     }
     if key.may(Scope::Call) && key.may(Scope::Admin) {
         notes.push(

@@ -91,9 +91,12 @@ fn moment(unix_ms: i64) -> String {
 pub(super) fn line(row: &AuditRow) -> String {
     let (word, style) = word(row);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let name =
-        if row.tool.as_deref().unwrap_or_default().is_empty() { text(&row.method) } else { text(&row.tool) };
-    let name = if name.is_empty() { "(malformed frame)".to_owned() } else { name };
+    let name = match (text(&row.method), text(&row.tool)) {
+        (method, tool) if method == "tools/call" && !tool.is_empty() => tool,
+        (method, tool) if method.is_empty() && tool.is_empty() => "(malformed frame)".to_owned(),
+        // `form` or the name of a prompt alone could be a tool.
+        (method, tool) => format!("{method} {tool}").trim().to_owned(),
+    };
     let mut line = format!(
         "{}  {}  {}{}",
         painted(DIM, local_time(&row.ts)),

@@ -190,7 +190,7 @@ fn line(tool: &KeptTool) -> String {
     let (style, standing) = (style(tool.standing), tool.standing.as_str());
     let differing = tool.differing();
     let more = match (tool.standing, tool.pins.last()) {
-        (Standing::Changed, _) if !differing.is_empty() => format!("{} differ", differing.join(", ")),
+        (Standing::Changed, _) if !differing.is_empty() => format!("differs: {}", differing.join(", ")),
         (Standing::Changed, _) => "its definition differs".to_owned(),
         (Standing::Pinned | Standing::Gone, Some(pin)) => pinned(pin),
         (Standing::Pinned | Standing::Gone | Standing::New | Standing::Unpinned, _) => String::new(),
