@@ -54,7 +54,7 @@ impl Entry {
         match self {
             Self::Call(row) => serde_json::to_string(row),
             Self::Notice(row) => serde_json::to_string(&json!({
-                "seq": row.seq, "ts": moment(row.unix_ms), "session": row.session, "server": row.server,
+                "seq": row.seq, "ts": rfc3339(row.unix_ms), "session": row.session, "server": row.server,
                 "notice": row.kind, "missing": row.missing, "text": row.text,
             })),
         }
@@ -75,7 +75,7 @@ fn noticed(row: &NoticeRow) -> String {
     let text = row.text.as_deref().unwrap_or(&row.kind);
     format!(
         "{}  {}  {}  {missing}{}",
-        painted(DIM, local_time(&moment(row.unix_ms))),
+        painted(DIM, local_time(&rfc3339(row.unix_ms))),
         painted(style, format!("{word:<11}")),
         painted(DIM, shown(row.server.as_deref().unwrap_or_default())),
         text.chars().flat_map(visible).collect::<String>(),
@@ -83,7 +83,7 @@ fn noticed(row: &NoticeRow) -> String {
 }
 
 /// RFC 3339, UTC, milliseconds.
-fn moment(unix_ms: i64) -> String {
+pub(super) fn rfc3339(unix_ms: i64) -> String {
     Timestamp::from_millisecond(unix_ms).map_or_else(|_| unix_ms.to_string(), |at| format!("{at:.3}"))
 }
 

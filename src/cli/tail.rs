@@ -51,9 +51,9 @@ impl Tail {
         // Taken first: a call that comes in between is then printed by following, not lost.
         let mut last = reader.last_seq()?;
         let begin = Filter { limit: Some(self.lines), order: Order::NewestFirst, ..wanted.filter.clone() };
-        let noticed = self.notices.wanted(self.json, &begin);
-        let begun = newest(&reader, &begin, noticed)?;
-        self.print(begun.into_iter().filter(|entry| entry.seq() <= last))?;
+        let which = self.notices.wanted(self.json, &begin);
+        let shown = newest(&reader, &begin, which)?;
+        self.print(shown.into_iter().filter(|entry| entry.seq() <= last))?;
         let mut version = None;
         if self.no_follow {
             return Ok(Exit::Done);
@@ -63,10 +63,9 @@ impl Tail {
             if version.replace(now) != Some(now) {
                 let upto = reader.last_seq()?;
                 let calls = reader.follow(last)?.0.into_iter().filter(|row| wanted.admits(row)).collect();
-                let mut notices = if noticed.is_some() { reader.notices(last)? } else { Vec::new() };
-                notices.retain(|row| {
-                    noticed.is_some_and(|which| which.admits(row)) && wanted.admits_notice(row)
-                });
+                let mut notices = if which.is_some() { reader.notices(last)? } else { Vec::new() };
+                notices
+                    .retain(|row| which.is_some_and(|which| which.admits(row)) && wanted.admits_notice(row));
                 // What was committed since `upto` was asked for comes with the next look.
                 let new = Entry::merge(calls, notices).into_iter().filter(|entry| entry.seq() <= upto);
                 self.print(new)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{InForce, OnDisk, RuleInForce, Session};
 use crate::cli::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
-use crate::cli::rows::local_time;
+use crate::cli::rows::{local_time, rfc3339};
 use crate::cli::serve::FACE;
 use crate::policy::Mode;
 use crate::wire::shown;
@@ -186,8 +186,7 @@ fn line(title: &str, text: &str) -> String {
 }
 
 fn at(unix_ms: i64) -> String {
-    Timestamp::from_millisecond(unix_ms)
-        .map_or_else(|_| unix_ms.to_string(), |at| local_time(&at.to_string()))
+    local_time(&rfc3339(unix_ms))
 }
 
 /// A time span in its largest unit.
