@@ -36,5 +36,6 @@ mod tally;
 mod upstream;
 
 pub use check::Check;
+pub use door::is_host;
 pub use face::{Current, Foundation, Ground};
 pub use listen::{Listening, serve};

@@ -121,6 +121,8 @@ impl Trouble {
             format!(
                 "the server at {at} answered HTTP {status}{said}; callgate does not do OAuth: get a token and pass it with headers_env = {{ Authorization = \"VAR\" }} in mcp.toml, or with --header-env Authorization=VAR, where the environment variable VAR holds `Bearer …`"
             )
+        } else if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+            format!("the server at {at} answered HTTP {status}{said}: are its url and its transport right?")
         } else {
             format!("the server at {at} answered HTTP {status}{said}")
         };
@@ -136,7 +138,8 @@ impl Trouble {
             Some(true) | None => "Whether the request was run is not known",
         };
         let data = Data { r#type: self.kind, executed: self.executed, retryable: false, status: self.status };
-        refusal(Some(&asked.raw), CODE, &format!("{}. {run}; not a timeout.", self.words), &data)
+        let stop = if self.words.ends_with('?') { "" } else { "." };
+        refusal(Some(&asked.raw), CODE, &format!("{}{stop} {run}; not a timeout.", self.words), &data)
     }
 }
 
@@ -183,6 +186,15 @@ mod tests {
         {
             assert!(text.contains(words), "{words}: {text}");
         }
+    }
+
+    #[test]
+    fn a_wrong_address_is_asked_about_in_one_sentence() {
+        let frame = Trouble::status(&url(), StatusCode::NOT_FOUND, None).frame(&asked());
+        let text = String::from_utf8(frame).unwrap();
+        let words =
+            "answered HTTP 404 Not Found: are its url and its transport right? The request was not run; not";
+        assert!(text.contains(words), "{text}");
     }
 
     #[test]

@@ -69,6 +69,26 @@ fn requests_of_others_are_refused_and_recorded_and_reach_nothing() {
         );
     }
     assert_eq!((stage.reached().as_str(), stage.home.rows().len()), ("", 0));
+    shown_by_log_and_tail(&stage.home);
+}
+
+/// People see them unasked; programs, which know the columns of calls, have to ask for them; who asks for calls has none.
+fn shown_by_log_and_tail(home: &Home) {
+    for command in [&["log"][..], &["tail", "--no-follow", "-n", "50"]] {
+        let told = home.run(command);
+        assert_eq!(told.out.matches("REFUSED      (http)  ").count(), 9, "{told:?}");
+        assert_eq!(home.run(&[command, &["--json"]].concat()).out, "");
+        let lines =
+            home.run(&[command, &["--json", "--notices", "--server", "(http)"]].concat()).json_lines();
+        assert_eq!((lines.len(), &lines[8]["notice"]), (9, &json!("request_refused")), "{lines:#?}");
+        for about_calls in [["--verdict", "deny"], ["--tool", "*"], ["--server", "one"]] {
+            assert_eq!(
+                home.run(&[command, &about_calls[..], &["--notices"]].concat()).out,
+                "",
+                "{about_calls:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -200,4 +220,17 @@ fn the_face_does_not_open_to_everybody() {
     let Told { code, err, .. } = home.run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("--tls-cert") && err.contains("--allow-plaintext"), "{err}");
+}
+
+#[test]
+fn what_could_let_nobody_in_is_wrong_usage() {
+    for wrong in [
+        ["--allow-host", "http://gate.example"],
+        ["--allow-origin", "app.example"],
+        ["--listen", "localhost:0"],
+    ] {
+        let told = Home::new().run(&[&["serve"], &wrong[..]].concat());
+        assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{told:?}");
+        assert!(told.err.contains("such as"), "{told:?}");
+    }
 }
