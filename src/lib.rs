@@ -1,7 +1,14 @@
 //! `callgate`: a policy sidecar for the Model Context Protocol.
 //!
-//! An agent host starts callgate as the command of an MCP server; callgate starts the server and stands between the
-//! two. This page is the map of the code. What the product does is told in `README.md`.
+//! An agent host starts callgate as the command of an MCP server; callgate starts the server, or connects to it, and
+//! stands between the two. Agents with a key reach the same gate over HTTP. This page is the map of the code. What the
+//! product does is told in `README.md`.
+//!
+//! ```text
+//!  host ──── stdio ── proxy ─┐                             ┌─ transport/child ─── a process of ours
+//!                            ├─ guard::Session ─── lines ──┤
+//!  agent ─ key, HTTP ─ serve ─┘     one a session          └─ transport/remote ── a server behind a URL
+//! ```
 //!
 //! # The way of a call
 //!
@@ -17,7 +24,8 @@
 //!                 └─▶ other traffic: as it came, requests noted for their answers
 //! ```
 //!
-//! What the server asks of the client walks the same way, in the other direction: see `guard/asked.rs`.
+//! What the server asks of the client (sampling, elicitation) walks the same way, in the other direction: see
+//! `guard/asked.rs`. Its lists of tools are pinned on the way back: see `guard/pins.rs`.
 //!
 //! A [`wire::Frame`] is one line, read strictly. [`call::read_call`] tells whether it is a [`call::Call`], malformed,
 //! or traffic that the policy has no say in. [`policy::Policy::evaluate`] gives the [`policy::Verdict`]: what the
@@ -111,12 +119,13 @@
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `evidence.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and
 //!    `http.rs` with what is below them: how a server behind a URL becomes two pipes. `serve/mod.rs`: how a session
-//!    becomes HTTP. `proxy/edit.rs` and `settings/edit.rs`: how a program changes the policy file.
+//!    becomes HTTP, and `store/keys.rs`: who may open one. `proxy/edit.rs` and `settings/edit.rs`: how a program changes the policy file.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
 //!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.
 //! 8. `guard/catalog.rs` and `guard/pins.rs`: what servers list; `policy/imprint.rs`: when a definition is another one;
-//!    `policy/could_pass.rs` and `guard/hidden.rs`: lists without the tools of which no call could pass.
+//!    `store/pins.rs` and `standing.rs`: which are kept and accepted; `policy/could_pass.rs` and `guard/hidden.rs`:
+//!    lists without the tools of which no call could pass.
 
 pub mod call;
 pub mod cli;

@@ -47,7 +47,8 @@ pub(super) struct Check {
     /// How many calls like it are taken to have come before, for rules with a `rate`
     #[arg(long, value_name = "N", default_value_t = 0)]
     calls_before: u32,
-    /// One JSON object: decision, reason, policyId, toolCallId, verdict, wouldBlock
+    /// One JSON object: decision, reason, policyId, toolCallId, verdict, wouldBlock; enforcementMode where that is not
+    /// enforce
     #[arg(long)]
     json: bool,
 }

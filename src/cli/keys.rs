@@ -4,16 +4,14 @@
 
 use std::io::Write as _;
 
-use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::log::StorePlace;
 use super::paint::{BOLD, DIM, painted};
-use super::rows::local_time;
+use super::rows::{local_time, rfc3339};
 use crate::policy::schema::did_you_mean;
 use crate::settings::Config;
 use crate::store::{Added, ApiKey, Keys, Revoked, Scope};
@@ -130,7 +128,7 @@ impl Add {
         };
         let mut out = anstream::stdout().lock();
         if self.json {
-            let mut told = as_json(&key)?;
+            let mut told = as_json(&key);
             if let Some(members) = told.as_object_mut() {
                 members.insert("key".to_owned(), secret.reveal().into());
             }
@@ -160,7 +158,7 @@ impl List {
         let keys = if path.exists() { Keys::open(&path)?.list()? } else { Vec::new() };
         let mut out = anstream::stdout().lock();
         if self.json {
-            let keys: Vec<Value> = keys.iter().map(as_json).collect::<anyhow::Result<_>>()?;
+            let keys: Vec<Value> = keys.iter().map(as_json).collect();
             writeln!(out, "{}", Value::from(keys))?;
         } else if keys.is_empty() {
             writeln!(
@@ -169,7 +167,7 @@ impl List {
                 path.display()
             )?;
         } else {
-            write!(out, "{}", table(&keys)?)?;
+            write!(out, "{}", table(&keys))?;
         }
         Ok(Exit::Done)
     }
@@ -187,9 +185,9 @@ impl Revoke {
         };
         let mut out = anstream::stdout().lock();
         if self.json {
-            writeln!(out, "{}", as_json(&key)?)?;
+            writeln!(out, "{}", as_json(&key))?;
         } else {
-            let revoked = local_time(&time(key.revoked_ms.unwrap_or_default())?);
+            let revoked = local_time(&rfc3339(key.revoked_ms.unwrap_or_default()));
             writeln!(out, "{} (id {}): {told}, {revoked}", shown(&key.name), key.id)?;
         }
         Ok(Exit::Done)
@@ -221,8 +219,11 @@ fn notes(key: &ApiKey, config: Option<&Config>) -> Vec<String> {
         ));
     }
     if key.agent.is_none() && (key.may(Scope::Call) || key.may(Scope::Check)) {
-        let who = identity.map_or("nobody by name".to_owned(), |agent| format!("`{}`", shown(agent)));
-        notes.push(format!("without --agent it comes in as {who} ([identity] agent)"));
+        let who = identity.map_or_else(
+            || "no agent: no [agents.KEY] holds for it".to_owned(),
+            |agent| format!("`{}`, the agent under [identity]", shown(agent)),
+        );
+        notes.push(format!("without --agent it comes in as {who}"));
     }
     if key.may(Scope::Call) && key.may(Scope::Admin) {
         notes.push(
@@ -232,18 +233,18 @@ fn notes(key: &ApiKey, config: Option<&Config>) -> Vec<String> {
     notes
 }
 
-fn table(keys: &[ApiKey]) -> anyhow::Result<String> {
+fn table(keys: &[ApiKey]) -> String {
     let mut rows = vec![["ID", "NAME", "AGENT", "SCOPES", "CREATED", "REVOKED"].map(str::to_owned)];
     for key in keys {
         let agent = key.agent.as_deref().map_or("-".to_owned(), shown);
-        let revoked = key.revoked_ms.map(time).transpose()?;
+        let when = |unix_ms| local_time(&rfc3339(unix_ms));
         rows.push([
             key.id.clone(),
             shown(&key.name),
             agent,
             words(&key.scopes),
-            local_time(&time(key.created_ms)?),
-            revoked.map_or("-".to_owned(), |time| local_time(&time)),
+            when(key.created_ms),
+            key.revoked_ms.map_or("-".to_owned(), when),
         ]);
     }
     let lines = rows.iter().enumerate().map(|(index, row)| {
@@ -256,25 +257,19 @@ fn table(keys: &[ApiKey]) -> anyhow::Result<String> {
         let line = cells.join("  ").trim_end().to_owned();
         if index == 0 { painted(DIM, line) + "\n" } else { line + "\n" }
     });
-    Ok(lines.collect())
+    lines.collect()
 }
 
-fn as_json(key: &ApiKey) -> anyhow::Result<Value> {
+fn as_json(key: &ApiKey) -> Value {
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
-    Ok(json!({
+    json!({
         "id": key.id,
         "name": key.name,
         "agent": key.agent,
         "scopes": scopes,
-        "created": time(key.created_ms)?,
-        "revoked": key.revoked_ms.map(time).transpose()?,
-    }))
-}
-
-/// RFC 3339, milliseconds.
-fn time(unix_ms: i64) -> anyhow::Result<String> {
-    let at = Timestamp::from_millisecond(unix_ms).context("a time in the store is none")?;
-    Ok(format!("{at:.3}"))
+        "created": rfc3339(key.created_ms),
+        "revoked": key.revoked_ms.map(rfc3339),
+    })
 }
 
 fn words(scopes: &[Scope]) -> String {

@@ -8,23 +8,25 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
+use super::Exit;
 use super::places::{self, Place};
-use super::{Exit, rows};
+use super::rows::Entry;
 use crate::clock::now;
 use crate::policy::Effect;
 use crate::record::Outcome;
 use crate::settings::{Audit, Config};
-use crate::store::{Filter, Order, Reader};
+use crate::store::{Filter, Noticed, Order, Reader, StoreError};
 
 const EXAMPLES: &str = "\
 Examples:
   callgate log --since 2h --verdict deny        what was or would have been denied
   callgate log --tool 'write_*' --outcome blocked
+  callgate log --server '(http)'                 what the HTTP face refused before it was a call
   callgate log --json --limit 1000 | jq -r .tool | sort | uniq -c";
 
 /// The command line of `log`.
 #[derive(Debug, Args)]
-#[command(about = "Show recorded calls, oldest first", after_help = EXAMPLES)]
+#[command(about = "Show recorded calls, and what else was noted, oldest first", after_help = EXAMPLES)]
 pub(super) struct Log {
     #[command(flatten)]
     store: StorePlace,
@@ -42,6 +44,24 @@ pub(super) struct Log {
     /// One JSON object a line: the columns of the view `audit`
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    notices: Notices,
+}
+
+/// Whether what is no call is printed.
+#[derive(Debug, Args)]
+pub(super) struct Notices {
+    /// Every notice, with --json too; without this --json has calls alone, and the end of a session is not told of
+    #[arg(long)]
+    notices: bool,
+}
+
+impl Notices {
+    /// Programs know the columns of calls, so they have to ask; who asks for what only calls have is given none.
+    pub fn wanted(&self, json: bool, filter: &Filter) -> Option<Noticed> {
+        let which = if self.notices { Some(Noticed::All) } else { (!json).then_some(Noticed::Telling) };
+        which.filter(|_| !filter.is_about_calls())
+    }
 }
 
 /// Where the store is.
@@ -55,7 +75,7 @@ pub(super) struct StorePlace {
 }
 
 /// Which calls.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Which {
     /// The tool: its name, or a glob
     #[arg(long, value_name = "GLOB", value_parser = glob)]
@@ -141,19 +161,28 @@ impl Log {
             ..self.which.filter()
         };
         let mut out = anstream::stdout().lock();
-        let found = reader.rows(&filter)?;
-        for row in found.iter().rev() {
-            if self.json {
-                writeln!(out, "{}", serde_json::to_string(row)?)?;
-            } else {
-                writeln!(out, "{}", rows::line(row))?;
-            }
+        let found = newest(&reader, &filter, self.notices.wanted(self.json, &filter))?;
+        for entry in &found {
+            writeln!(out, "{}", if self.json { entry.json()? } else { entry.line() })?;
         }
         if found.is_empty() && !self.json {
             writeln!(anstream::stderr(), "no calls match in `{}`", path.display())?;
         }
         Ok(Exit::Done)
     }
+}
+
+/// The newest entries that `filter` lets through, oldest first.
+pub(super) fn newest(
+    reader: &Reader,
+    filter: &Filter,
+    notices: Option<Noticed>,
+) -> Result<Vec<Entry>, StoreError> {
+    let notices = notices.map_or_else(|| Ok(Vec::new()), |which| reader.notices_among(filter, which))?;
+    let mut found = Entry::merge(reader.rows(filter)?, notices);
+    let limit = filter.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    found.drain(..found.len().saturating_sub(limit));
+    Ok(found)
 }
 
 fn glob(text: &str) -> Result<String, String> {

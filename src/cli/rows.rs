@@ -1,26 +1,102 @@
-//! Audit rows as people read them: one line a call, the word first that says what became of it.
+//! Audit rows as people read them: one line a call or a notice, the word first that says what became of it.
 //!
 //! Invariant: nothing says "blocked" of a call that passed.
 
 use anstyle::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::json;
 
 use super::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use crate::policy::Effect;
-use crate::store::{AuditRow, JsonText};
+use crate::record::NoticeKind;
+use crate::store::{AuditRow, JsonText, NoticeRow};
 use crate::wire::shown;
 
 /// How much of the arguments fits beside the rest, characters.
 const ARGUMENTS_SHOWN: usize = 72;
 
+/// What `log` and `tail` print on one line.
+pub(super) enum Entry {
+    /// A call.
+    Call(Box<AuditRow>),
+    /// Something that is no call: a request that was refused, a tool that changed, a gap.
+    Notice(NoticeRow),
+}
+
+impl Entry {
+    /// Calls and notices in the order in which they were committed.
+    pub fn merge(calls: Vec<AuditRow>, notices: Vec<NoticeRow>) -> Vec<Self> {
+        let calls = calls.into_iter().map(|row| Self::Call(Box::new(row)));
+        let mut all: Vec<Self> = calls.chain(notices.into_iter().map(Self::Notice)).collect();
+        all.sort_by_key(Self::seq);
+        all
+    }
+
+    /// Its place among all that the store holds.
+    pub fn seq(&self) -> i64 {
+        match self {
+            Self::Call(row) => row.seq,
+            Self::Notice(row) => row.seq,
+        }
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Call(row) => line(row),
+            Self::Notice(row) => noticed(row),
+        }
+    }
+
+    /// For programs: the columns of the view `audit`, or those of a notice.
+    pub fn json(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Call(row) => serde_json::to_string(row),
+            Self::Notice(row) => serde_json::to_string(&json!({
+                "seq": row.seq, "ts": rfc3339(row.unix_ms), "session": row.session, "server": row.server,
+                "notice": row.kind, "missing": row.missing, "text": row.text,
+            })),
+        }
+    }
+}
+
+/// One notice on one line.
+fn noticed(row: &NoticeRow) -> String {
+    let is = |kind: NoticeKind| row.kind == kind.as_str();
+    let (word, style) = match () {
+        () if is(NoticeKind::RequestRefused) => ("REFUSED", YELLOW.bold()),
+        () if is(NoticeKind::ToolChanged) => ("CHANGED", YELLOW.bold()),
+        () if is(NoticeKind::PolicyRefused) => ("POLICY", YELLOW.bold()),
+        () if row.missing.is_some() => ("GAP", RED.bold()),
+        () => ("note", DIM),
+    };
+    let missing = row.missing.map(|count| format!("{count} records are missing: ")).unwrap_or_default();
+    let text = row.text.as_deref().unwrap_or(&row.kind);
+    format!(
+        "{}  {}  {}  {missing}{}",
+        painted(DIM, local_time(&rfc3339(row.unix_ms))),
+        painted(style, format!("{word:<11}")),
+        painted(DIM, shown(row.server.as_deref().unwrap_or_default())),
+        text.chars().flat_map(visible).collect::<String>(),
+    )
+}
+
+/// RFC 3339, UTC, milliseconds.
+pub(super) fn rfc3339(unix_ms: i64) -> String {
+    Timestamp::from_millisecond(unix_ms).map_or_else(|_| unix_ms.to_string(), |at| format!("{at:.3}"))
+}
+
 /// One call on one line.
 pub(super) fn line(row: &AuditRow) -> String {
     let (word, style) = word(row);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let name =
-        if row.tool.as_deref().unwrap_or_default().is_empty() { text(&row.method) } else { text(&row.tool) };
-    let name = if name.is_empty() { "(malformed frame)".to_owned() } else { name };
+    let name = match (text(&row.method), text(&row.tool)) {
+        (method, tool) if method == "tools/call" && !tool.is_empty() => tool,
+        (method, tool) if method.is_empty() && tool.is_empty() => "(malformed frame)".to_owned(),
+        // `form` or the name of a prompt alone could be a tool.
+        (method, tool) => format!("{method} {tool}").trim().to_owned(),
+    };
     let mut line = format!(
         "{}  {}  {}{}",
         painted(DIM, local_time(&row.ts)),

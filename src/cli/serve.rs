@@ -24,7 +24,7 @@ use crate::clock::now;
 use crate::guard::Elsewhere;
 use crate::proxy::{Reloads, Signals, session_info};
 use crate::record::SessionInfo;
-use crate::serve::{Check, Current, Foundation, Ground, Listening, serve};
+use crate::serve::{Check, Current, Foundation, Ground, Listening, is_host, serve};
 use crate::settings::{Durability, KeepArguments};
 use crate::store::{Keys, Options, Others, Store};
 
@@ -45,8 +45,8 @@ Examples:
 
 SIGTERM and SIGINT end it once requests in flight are answered, SIGHUP has it look at the policy file.";
 
-/// What the face is called in the records of what it refuses.
-const FACE: &str = "(http)";
+/// What the face is called, where servers have names: in the records of what it refuses, and among what runs.
+pub(super) const FACE: &str = "(http)";
 
 /// The command line of `serve`.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     place: Place,
     /// Where to listen; port 0 for any
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8377")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8377", value_parser = address)]
     listen: SocketAddr,
     /// The certificate chain, PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -67,10 +67,10 @@ pub(super) struct Serve {
     #[arg(long)]
     allow_plaintext: bool,
     /// A name, or name and port, under which the face may be asked for; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = host)]
     allow_host: Vec<String>,
     /// An origin whose pages may ask, as browsers write it; repeatable
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     allow_origin: Vec<String>,
     /// Minutes after which a session ends that nobody uses
     #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
@@ -104,10 +104,13 @@ impl Serve {
                 "no API key is in use, so nobody could come in: make one with `callgate keys add NAME`",
             ));
         }
+        if start.config.settings.servers.is_empty() {
+            paint::say("no [servers.NAME] in the policy file: there is nothing to reach at /mcp/NAME");
+        }
         more_descriptors();
         let listener = TcpListener::bind(self.listen)
             .await
-            .with_context(|| format!("cannot listen on `{}`", self.listen))?;
+            .with_context(|| format!("cannot listen on `{}` (--listen ADDR chooses another)", self.listen))?;
         let reloads = Arc::new(Reloads::default());
         let foundation = self.foundation(&start, keys, &path, &reloads)?;
         let listening = Listening { listener, tls, hosts: self.allow_host, origins: self.allow_origin };
@@ -153,6 +156,25 @@ impl Serve {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Some(TlsAcceptor::from(Arc::new(config))))
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8377 or [::1]:0".into())
+}
+
+/// A name that can stand in `Host`.
+fn host(text: &str) -> Result<String, String> {
+    let found = is_host(text).then(|| text.to_owned());
+    found
+        .ok_or_else(|| "write a name, or a name and a port, such as gate.example or gate.example:8443".into())
+}
+
+/// RFC 6454, section 7: `scheme://host[:port]`.
+fn origin(text: &str) -> Result<String, String> {
+    let found = text.split_once("://").filter(|(scheme, host)| !scheme.is_empty() && is_host(host));
+    let found = found.map(|_| text.to_owned());
+    found
+        .ok_or_else(|| "write it as browsers do, such as https://app.example or http://localhost:3000".into())
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {

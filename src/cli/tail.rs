@@ -7,11 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use globset::{Glob, GlobMatcher};
 
-use super::log::{StorePlace, Which};
-use super::{Exit, paint, rows};
+use super::log::{Notices, StorePlace, Which, newest};
+use super::rows::Entry;
+use super::{Exit, paint};
 use crate::policy::Effect;
 use crate::record::Outcome;
-use crate::store::{AuditRow, Filter, Order, Reader, StoreError};
+use crate::store::{AuditRow, Filter, NoticeRow, Order, Reader, StoreError};
 
 /// How often the store is asked whether anything was committed: one cheap question.
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
@@ -22,7 +23,7 @@ const MAKING: Duration = Duration::from_secs(3);
 
 /// The command line of `tail`.
 #[derive(Debug, Args)]
-#[command(about = "Watch calls as they happen, until interrupted")]
+#[command(about = "Watch calls, and what else is noted, as they happen, until interrupted")]
 pub(super) struct Tail {
     #[command(flatten)]
     store: StorePlace,
@@ -34,6 +35,8 @@ pub(super) struct Tail {
     /// One JSON object a line: the columns of the view `audit`
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    notices: Notices,
     /// Print the last calls and stop
     #[arg(long)]
     no_follow: bool,
@@ -44,14 +47,13 @@ impl Tail {
     pub fn run(self) -> anyhow::Result<Exit> {
         let path = self.store.path()?;
         let Some(reader) = open(&path, self.no_follow)? else { return Ok(Exit::Done) };
-        let wanted = Wanted::new(self.which)?;
+        let wanted = Wanted::new(self.which.clone())?;
         // Taken first: a call that comes in between is then printed by following, not lost.
         let mut last = reader.last_seq()?;
-        let newest = Filter { limit: Some(self.lines), order: Order::NewestFirst, ..wanted.filter.clone() };
-        let begun: Vec<AuditRow> = reader.rows(&newest)?.into_iter().filter(|row| row.seq <= last).collect();
-        for row in begun.iter().rev() {
-            print(row, self.json)?;
-        }
+        let begin = Filter { limit: Some(self.lines), order: Order::NewestFirst, ..wanted.filter.clone() };
+        let which = self.notices.wanted(self.json, &begin);
+        let shown = newest(&reader, &begin, which)?;
+        self.print(shown.into_iter().filter(|entry| entry.seq() <= last))?;
         let mut version = None;
         if self.no_follow {
             return Ok(Exit::Done);
@@ -59,14 +61,26 @@ impl Tail {
         loop {
             let now = reader.data_version()?;
             if version.replace(now) != Some(now) {
-                let (new, upto) = reader.follow(last)?;
+                let upto = reader.last_seq()?;
+                let calls = reader.follow(last)?.0.into_iter().filter(|row| wanted.admits(row)).collect();
+                let mut notices = if which.is_some() { reader.notices(last)? } else { Vec::new() };
+                notices
+                    .retain(|row| which.is_some_and(|which| which.admits(row)) && wanted.admits_notice(row));
+                // What was committed since `upto` was asked for comes with the next look.
+                let new = Entry::merge(calls, notices).into_iter().filter(|entry| entry.seq() <= upto);
+                self.print(new)?;
                 last = upto;
-                for row in new.iter().filter(|row| wanted.admits(row)) {
-                    print(row, self.json)?;
-                }
             }
             std::thread::sleep(LOOK_AGAIN);
         }
+    }
+
+    fn print(&self, entries: impl Iterator<Item = Entry>) -> anyhow::Result<()> {
+        let mut out = anstream::stdout().lock();
+        for entry in entries {
+            writeln!(out, "{}", if self.json { entry.json()? } else { entry.line() })?;
+        }
+        Ok(out.flush()?)
     }
 }
 
@@ -121,14 +135,10 @@ impl Wanted {
             && row.session.as_deref().unwrap_or_default().starts_with(session)
             && self.tool.as_ref().is_none_or(|tool| tool.is_match(row.tool.as_deref().unwrap_or_default()))
     }
-}
 
-fn print(row: &AuditRow, json: bool) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
-    if json {
-        writeln!(out, "{}", serde_json::to_string(row)?)?;
-    } else {
-        writeln!(out, "{}", rows::line(row))?;
+    fn admits_notice(&self, row: &NoticeRow) -> bool {
+        let session = self.filter.session.as_deref().unwrap_or_default();
+        (self.filter.server.is_none() || self.filter.server == row.server)
+            && row.session.as_deref().unwrap_or_default().starts_with(session)
     }
-    Ok(out.flush()?)
 }

@@ -10,7 +10,6 @@ use std::path::Path;
 
 use anstyle::Style;
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::log::StorePlace;
@@ -190,7 +189,7 @@ fn line(tool: &KeptTool) -> String {
     let (style, standing) = (style(tool.standing), tool.standing.as_str());
     let differing = tool.differing();
     let more = match (tool.standing, tool.pins.last()) {
-        (Standing::Changed, _) if !differing.is_empty() => format!("{} differ", differing.join(", ")),
+        (Standing::Changed, _) if !differing.is_empty() => format!("differs: {}", differing.join(", ")),
         (Standing::Changed, _) => "its definition differs".to_owned(),
         (Standing::Pinned | Standing::Gone, Some(pin)) => pinned(pin),
         (Standing::Pinned | Standing::Gone | Standing::New | Standing::Unpinned, _) => String::new(),
@@ -202,7 +201,7 @@ fn line(tool: &KeptTool) -> String {
 
 /// How a definition came to be pinned.
 fn pinned(pin: &PinRow) -> String {
-    let at = rows::local_time(&rfc3339(pin.unix_ms));
+    let at = rows::local_time(&rows::rfc3339(pin.unix_ms));
     match &pin.user {
         Some(user) => format!("accepted by {} {at}", shown(user)),
         None => format!("first use {at}"),
@@ -221,24 +220,20 @@ fn style(standing: Standing) -> Style {
 fn as_json(tool: &KeptTool) -> Value {
     let pins = tool.pins.iter().map(|pin| {
         json!({
-            "definitionHash": pin.definition_hash, "ts": rfc3339(pin.unix_ms), "origin": pin.origin,
+            "definitionHash": pin.definition_hash, "ts": rows::rfc3339(pin.unix_ms), "origin": pin.origin,
             "session": pin.session, "user": pin.user,
         })
     });
     let listed = tool.listed.iter().map(|row| {
         json!({
-            "definitionHash": row.definition_hash, "firstSeen": rfc3339(row.first_seen_ms),
-            "lastSeen": rfc3339(row.last_seen_ms),
+            "definitionHash": row.definition_hash, "firstSeen": rows::rfc3339(row.first_seen_ms),
+            "lastSeen": rows::rfc3339(row.last_seen_ms),
         })
     });
     json!({
         "server": tool.server, "tool": tool.tool, "state": tool.standing.as_str(), "differs": tool.differing(),
         "listed": listed.collect::<Vec<_>>(), "pinned": pins.collect::<Vec<_>>(),
     })
-}
-
-fn rfc3339(unix_ms: i64) -> String {
-    Timestamp::from_millisecond(unix_ms).map(|at| format!("{at:.3}")).unwrap_or_default()
 }
 
 fn short(hash: &str) -> &str {

@@ -25,10 +25,10 @@ pub(super) struct Given {
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     url: Option<String>,
     /// How the server at URL is spoken to
-    #[arg(long, value_name = "KIND", requires = "url", default_value = "http")]
+    #[arg(long, value_name = "KIND", requires = "url", conflicts_with = "command", default_value = "http")]
     transport: Kind,
     /// Send the header NAME to URL with what the environment variable VAR holds; repeatable
-    #[arg(long, value_name = "NAME=VAR", requires = "url", value_parser = header)]
+    #[arg(long, value_name = "NAME=VAR", requires = "url", conflicts_with = "command", value_parser = header)]
     header_env: Vec<(String, String)>,
     /// The server's command and arguments [default: those of the policy file]
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
@@ -67,7 +67,7 @@ impl Given {
         }
         if let Some(url) = &self.url {
             let headers = self.header_env.iter().cloned().collect();
-            return Ok((named(), remote(url, self.transport.into(), &headers, config)?));
+            return Ok((named(), remote("--url", url, self.transport.into(), &headers, config)?));
         }
         let (name, server) = self.configured(config)?;
         let upstream = match server {
@@ -77,7 +77,9 @@ impl Given {
                 env: env.clone(),
                 cwd: cwd.clone(),
             }),
-            Server::Remote { url, transport, headers_env } => remote(url, *transport, headers_env, config)?,
+            Server::Remote { url, transport, headers_env } => {
+                remote(&format!("[servers.{name}]"), url, *transport, headers_env, config)?
+            }
         };
         Ok((name.clone(), upstream))
     }
@@ -139,14 +141,16 @@ pub(super) fn start(program: &Program) -> anyhow::Result<Connected> {
     Ok(Connected { peer: Peer::Child(started.child), from: started.from, to: started.to })
 }
 
+/// `place` is where the user gave it.
 fn remote(
+    place: &str,
     url: &str,
     transport: Transport,
     headers_env: &BTreeMap<String, String>,
     config: &Config,
 ) -> anyhow::Result<Upstream> {
     let endpoint = Endpoint::from_environment(url, transport, headers_env)
-        .map_err(|error| Exit::Usage.because(error.to_string()))?;
+        .map_err(|error| Exit::Usage.because(format!("{place}: {error}")))?;
     Ok(Upstream::Remote(Box::new(endpoint.reading(config.settings.max_frame))))
 }
 

@@ -4,7 +4,6 @@
 //! request is malformed. Invariant: a line of the server passes whole or not at all, and whoever asked gets an answer.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use super::effect::{Outbox, Passing, Way};
 use super::exchange::{Emit, Exchange, Judged, Origin, Subject};
@@ -38,10 +37,6 @@ pub(super) struct Asking<'a> {
     pub id: Option<Cow<'a, str>>,
     pub about: About,
 }
-
-/// Methods of a server that nobody knows and of which people have been told.
-#[derive(Debug, Default)]
-pub(super) struct Strangers(HashSet<Box<str>>);
 
 impl Session {
     /// A request or a notification of the server in a line of its own.
@@ -80,7 +75,7 @@ impl Session {
             let judged = self.may_govern(method);
             (!judged && !mcp::is_told(method), judged)
         };
-        if is_new && self.strangers.0.len() < MOST_STRANGERS && self.strangers.0.insert(method.into()) {
+        if is_new && self.strangers.len() < MOST_STRANGERS && self.strangers.insert(method.into()) {
             let text = format!("the server sent `{}`, which servers are not known to send", shown(method));
             out.records.push(notice(now, NoticeKind::UnknownMethod, text));
         }

@@ -14,7 +14,9 @@ use super::tasks::task_id;
 use crate::call::Reading;
 use crate::policy::Mode;
 use crate::record::{CallRecord, Now, Outcome, Page, Record, Status};
-use crate::wire::{Fault, Frame, Id, Json, JsonKind, Line, Lines, Malformed, Message, mcp, read, shown};
+use crate::wire::{
+    Fault, Frame, Id, Json, JsonKind, Line, Lines, Malformed, Message, kept, mcp, read, shown,
+};
 
 /// A short call: as many records as a chunk is likely to make get their room at once. Bytes.
 const SMALL_CALL: usize = 128;
@@ -259,7 +261,7 @@ impl Session {
 }
 
 fn text(json: Json<'_>) -> Option<String> {
-    json.as_str().map(std::borrow::Cow::into_owned)
+    json.as_str().map(|text| kept(&text).to_owned())
 }
 
 pub(super) fn asks(message: &Message<'_>) -> Asks {

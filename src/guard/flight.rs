@@ -67,6 +67,8 @@ pub struct Flight {
     /// With each request its place in the order of departure: those of one chunk share their time.
     by_id: HashMap<IdKey, (u64, InFlight)>,
     departed: u64,
+    /// How many of them were cancelled: most servers never answer those.
+    cancelled: usize,
 }
 
 impl Flight {
@@ -75,9 +77,9 @@ impl Flight {
         self.by_id.contains_key(id)
     }
 
-    /// Whether no more fit.
+    /// Whether no more fit. Those that were cancelled make room.
     pub fn is_full(&self) -> bool {
-        self.by_id.len() >= MOST_IN_FLIGHT
+        self.by_id.len() - self.cancelled >= MOST_IN_FLIGHT
     }
 
     /// Whether there are none.
@@ -87,15 +89,25 @@ impl Flight {
 
     /// A request leaves. When full, it is not tracked.
     pub fn depart(&mut self, id: IdKey, request: InFlight) {
-        if !self.is_full() {
-            self.departed += 1;
-            self.by_id.insert(id, (self.departed, request));
+        if self.is_full() {
+            return;
+        }
+        if self.by_id.len() >= MOST_IN_FLIGHT {
+            self.by_id.retain(|_, (_, request)| !request.cancelled);
+            self.cancelled = 0;
+        }
+        self.departed += 1;
+        self.cancelled += usize::from(request.cancelled);
+        if let Some((_, before)) = self.by_id.insert(id, (self.departed, request)) {
+            self.cancelled -= usize::from(before.cancelled);
         }
     }
 
     /// An answer arrives.
     pub fn land(&mut self, id: &IdKey) -> Option<InFlight> {
-        self.by_id.remove(id).map(|(_, request)| request)
+        let (_, request) = self.by_id.remove(id)?;
+        self.cancelled -= usize::from(request.cancelled);
+        Some(request)
     }
 
     /// The client no longer waits for it: the request as it was, if it was not cancelled before.
@@ -104,11 +116,13 @@ impl Flight {
             self.by_id.get_mut(id).map(|(_, request)| request).filter(|request| !request.cancelled)?;
         let before = request.clone();
         request.cancelled = true;
+        self.cancelled += 1;
         Some(before)
     }
 
     /// The session ends: everything unanswered, in the order it was sent.
     pub fn drain(&mut self) -> Vec<(IdKey, InFlight)> {
+        self.cancelled = 0;
         let mut all: Vec<_> = self.by_id.drain().collect();
         all.sort_by_key(|(_, (place, _))| *place);
         all.into_iter().map(|(id, (_, request))| (id, request)).collect()
@@ -141,6 +155,23 @@ mod tests {
         assert!(flight.cancel(&IdKey::Number(1)).is_some());
         assert_eq!(flight.cancel(&IdKey::Number(1)), None);
         assert!(flight.contains(&IdKey::Number(1)));
+    }
+
+    #[test]
+    fn requests_that_were_cancelled_and_never_answered_make_room() {
+        let mut flight = Flight::default();
+        let all = i64::try_from(super::MOST_IN_FLIGHT).unwrap();
+        for id in 0..all {
+            flight.depart(IdKey::Number(id), request(1));
+        }
+        assert!(flight.is_full());
+        flight.cancel(&IdKey::Number(7));
+        assert!(!flight.is_full());
+        flight.depart(IdKey::Number(all), request(1));
+        assert!(
+            flight.is_full() && flight.contains(&IdKey::Number(all)) && flight.contains(&IdKey::Number(8))
+        );
+        assert_eq!(flight.land(&IdKey::Number(7)), None, "a late answer finds nobody");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! It refuses to be an authorization: a tool that was left out and is called all the same is judged like any other. It
 //! refuses to write a list anew: one in a batch (2025-03-26), or one that could be read in two ways, passes whole. Invariant: what is left of a list are bytes of the server's, in their order.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::effect::Outbox;
@@ -13,21 +12,6 @@ use crate::wire::{Glance, Json, JsonKind, Line, fold, shown};
 
 /// How many of the tools that were left out are named.
 const MOST_NAMED: usize = 50;
-
-/// Whose lists leave out tools of which no call could pass.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FilterTools {
-    /// `filter_tools` of the file.
-    pub everywhere: bool,
-    /// `filter_tools` of `[servers.NAME]`, which wins.
-    pub by_server: BTreeMap<String, bool>,
-}
-
-impl FilterTools {
-    fn applies_to(&self, server: &str) -> bool {
-        self.by_server.get(server).copied().unwrap_or(self.everywhere)
-    }
-}
 
 impl Session {
     /// The answer to `tools/list` without the tools of which no call could pass; `None` where it passes as it came: where

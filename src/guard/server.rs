@@ -3,9 +3,9 @@
 use super::asked::Admission;
 use super::catalog::Told;
 use super::effect::{Outbox, SPOILED};
+use super::ended::Done;
 use super::flight::Asks;
 use super::session::{Session, notice};
-use super::tasks::Done;
 use crate::record::{Listing, NoticeKind, Now, Record, Status};
 use crate::wire::{Glance, GlanceKind, Json, Line, Lines, glance, glance_batch};
 

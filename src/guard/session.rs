@@ -4,14 +4,13 @@
 //! a tee: [`Session::through`] lets every chunk out before it is looked at, and what follows only observes.
 //! As soon as something can enforce, whole lines pass one by one or not at all.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::asked::Strangers;
 use super::catalog::Catalog;
 use super::effect::{GAP, Outbox, SPOILED};
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
-use super::hidden::FilterTools;
 use super::past::{Elsewhere, Memory};
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use super::tasks::Tasks;
@@ -48,6 +47,22 @@ pub struct Terms {
     pub max_frame: usize,
     /// Whose lists leave out tools of which no call could pass.
     pub filter_tools: FilterTools,
+}
+
+/// Whose lists leave out tools of which no call could pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FilterTools {
+    /// `filter_tools` of the file.
+    pub everywhere: bool,
+    /// `filter_tools` of `[servers.NAME]`, which wins.
+    pub by_server: BTreeMap<String, bool>,
+}
+
+impl FilterTools {
+    /// Whether a server's lists are filtered.
+    pub(super) fn applies_to(&self, server: &str) -> bool {
+        self.by_server.get(server).copied().unwrap_or(self.everywhere)
+    }
 }
 
 /// What a session begins with.
@@ -87,7 +102,8 @@ pub struct Session {
     pub(super) asked: Flight,
     pub(super) tasks: Tasks,
     pub(super) catalog: Catalog,
-    pub(super) strangers: Strangers,
+    /// Methods of the server that nobody knows and of which people have been told.
+    pub(super) strangers: HashSet<Box<str>>,
     pub(super) number: u64,
     /// Frames of our own that wait for the end of a line whose beginning the client has.
     held: Vec<u8>,
@@ -121,7 +137,7 @@ impl Session {
             asked: Flight::default(),
             tasks: Tasks::default(),
             catalog: Catalog::default(),
-            strangers: Strangers::default(),
+            strangers: HashSet::new(),
             number: 0,
             held: Vec::new(),
             held_for_server: Vec::new(),
@@ -147,6 +163,11 @@ impl Session {
             Some(mode) => failure(mode).is_some(),
             None => self.stance.is_strict(),
         }
+    }
+
+    /// Whether the server has a request with this id that it has not answered, cancelled or not.
+    pub fn has_in_flight(&self, id: &IdKey) -> bool {
+        self.flight.contains(id)
     }
 
     /// The mode of this agent and server, before any rule says otherwise.

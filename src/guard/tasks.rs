@@ -1,16 +1,12 @@
 //! Tasks that calls have made: work that goes on after the call is answered.
 //!
 //! It refuses to guess whose a task is: one that no call of this session made, or that two made, belongs to no tool.
-//! Invariant: a task is named by the tool whose call made it, and the record of that call ends once, with the task.
+//! Invariant: a task is named by the tool whose call made it, and its call is given out once.
 
 use std::collections::HashMap;
 
-use super::effect::Outbox;
-use super::flight::{Asks, InFlight};
-use super::session::Session;
-use crate::call::{Call, Reading, read_call};
-use crate::record::{Now, Status};
-use crate::wire::{Glance, Json, JsonKind, Message, mcp};
+use super::flight::InFlight;
+use crate::wire::Json;
 
 /// Tasks of one session that are remembered. Arbitrary: far above what a client has under way.
 const MOST_TASKS: usize = 4_096;
@@ -38,12 +34,12 @@ struct Task {
 
 impl Tasks {
     /// The tool whose call made the task.
-    fn tool(&self, id: &str) -> Option<&str> {
+    pub(super) fn tool(&self, id: &str) -> Option<&str> {
         self.by_id.get(id)?.tool.as_deref()
     }
 
     /// A call is answered by a task. The call that must be ended now, because there is no room to wait for its task.
-    fn begin(&mut self, id: &str, tool: Option<Box<str>>, call: InFlight) -> Option<InFlight> {
+    pub(super) fn begin(&mut self, id: &str, tool: Option<Box<str>>, call: InFlight) -> Option<InFlight> {
         if id.len() > LONGEST_ID {
             return Some(call);
         }
@@ -65,7 +61,7 @@ impl Tasks {
     }
 
     /// The task has ended: the call whose record that completes.
-    fn end(&mut self, id: &str) -> Option<InFlight> {
+    pub(super) fn end(&mut self, id: &str) -> Option<InFlight> {
         self.by_id.get_mut(id)?.call.take()
     }
 
@@ -89,87 +85,8 @@ impl Tasks {
     }
 }
 
-impl Session {
-    /// What a message of the client asks for; more input for a task is asked in the name of the tool that made it.
-    pub(super) fn reading<'a>(&self, message: &Message<'a>) -> Reading<'a> {
-        match read_call(message) {
-            Reading::Call(call) if call.method == mcp::TASKS_UPDATE => {
-                let tool = task_id(message.params).and_then(|id| self.tasks.tool(&id).map(str::to_owned));
-                Reading::Call(Call { name: tool.unwrap_or_default().into(), ..call })
-            }
-            reading @ (Reading::Call(_) | Reading::Malformed(_) | Reading::Other) => reading,
-        }
-    }
-
-    /// An answer came: it is the end of its request, or tells of a task.
-    pub(super) fn ended(
-        &mut self,
-        mut request: InFlight,
-        seen: &Glance<'_>,
-        done: Done,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        match &request.asks {
-            Asks::TaskState(_) if seen.holds.task => self.state_read(seen, done, now, out),
-            Asks::TaskResult(id) => self.task_ends(id, done, seen.result, now, out),
-            Asks::TaskState(_) | Asks::Revision | Asks::Tools(_) | Asks::Success(_) | Asks::Nothing => {}
-        }
-        if seen.holds.task
-            && let Some(tool) = request.tool.take()
-            && let Some(id) = seen.result.and_then(made)
-        {
-            // The call goes on in the task. Where there is no room for it, its answer is the end of its record.
-            let Some(call) = self.tasks.begin(&id, Some(tool), request) else { return };
-            out.records.extend(call.completion(done.status, now, done.length));
-            return;
-        }
-        out.records.extend(request.completion(done.status, now, done.length));
-        self.succeeded(request, done.status, seen.result, now, out);
-    }
-
-    fn state_read(&mut self, seen: &Glance<'_>, done: Done, now: Now, out: &mut Outbox) {
-        let state = seen.result.and_then(|bytes| Json::from_text(str::from_utf8(bytes).ok()?));
-        if let Some(state) = state {
-            self.task_told(state, done.length, now, out);
-        }
-    }
-
-    /// The state of a task: where it has ended, the call that made it has.
-    pub(super) fn task_told(&mut self, state: Json<'_>, length: usize, now: Now, out: &mut Outbox) {
-        let Some(id) = task_id(Some(state)) else { return };
-        let word = state.member("status").and_then(Json::as_str).unwrap_or_default();
-        let result = state.member("result");
-        let status = match (&*word, result) {
-            ("completed", Some(result)) if is_error(result) => Status::ToolError,
-            ("completed", Some(_)) => Status::Ok,
-            ("failed", _) if state.member("error").is_some() => Status::RpcError,
-            ("failed", _) => Status::ToolError,
-            ("cancelled", _) => Status::Cancelled,
-            // At work, or done with the result still to be asked for (2025-11-25).
-            _ => return,
-        };
-        let result = result.map(|result| result.text().as_bytes());
-        self.task_ends(&id, Done { status, length }, result, now, out);
-    }
-
-    fn task_ends(&mut self, id: &str, done: Done, result: Option<&[u8]>, now: Now, out: &mut Outbox) {
-        let Some(call) = self.tasks.end(id) else { return };
-        out.records.extend(call.completion(done.status, now, done.length));
-        self.succeeded(call, done.status, result, now, out);
-    }
-}
-
-/// How an answer ended its request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Done {
-    pub status: Status,
-    /// Length of the answer's line, bytes.
-    pub length: usize,
-}
-
 /// The task that a result makes (2025-11-25: `task`; 2026-07-28: `resultType`).
-fn made(result: &[u8]) -> Option<String> {
+pub(super) fn made(result: &[u8]) -> Option<String> {
     let result = Json::from_text(str::from_utf8(result).ok()?)?;
     let modern = result.member("resultType").and_then(Json::as_str).is_some_and(|kind| kind == "task");
     task_id(if modern { Some(result) } else { result.member("task") })
@@ -181,13 +98,11 @@ pub(super) fn task_id(holder: Option<Json<'_>>) -> Option<String> {
     Some(id.into_owned())
 }
 
-fn is_error(result: Json<'_>) -> bool {
-    result.kind() == JsonKind::Object && result.member("isError").is_some_and(|flag| flag.text() == "true")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::flight::Asks;
     use super::*;
+    use crate::record::Now;
 
     fn call(number: u64) -> InFlight {
         InFlight::new(Some(number), Asks::Nothing, Now::default())

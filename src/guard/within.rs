@@ -132,8 +132,7 @@ fn asked(request: Json<'_>) -> Result<Option<Call<'_>>, Fault> {
 
 /// The URLs that the client has to visit first, each as the elicitation that it stands for.
 fn urls(error: Json<'_>) -> Result<Vec<Call<'_>>, Fault> {
-    let code = only(error, "code")?.and_then(|code| code.text().parse::<f64>().ok());
-    if code != Some(mcp::URL_ELICITATION_REQUIRED) {
+    if only(error, "code")?.is_none_or(is_another) {
         return Ok(Vec::new());
     }
     let data = only(error, "data")?;
@@ -148,6 +147,15 @@ fn urls(error: Json<'_>) -> Result<Vec<Call<'_>>, Fault> {
             Ok(Call { name: BY_URL.into(), ..call })
         })
         .collect()
+}
+
+/// Whether no client takes a code for the one that demands a visit. Some take text for the number that it spells.
+fn is_another(code: Json<'_>) -> bool {
+    match code.kind() {
+        JsonKind::Number => code.text().parse() != Ok(mcp::URL_ELICITATION_REQUIRED),
+        JsonKind::String => false,
+        JsonKind::Null | JsonKind::Bool | JsonKind::Array | JsonKind::Object => true,
+    }
 }
 
 /// The member of an object with this key, where no other can be taken for it.

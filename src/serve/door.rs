@@ -89,6 +89,11 @@ impl Door {
     }
 }
 
+/// Whether a text can stand in `Host`: a name or an address, with or without a port.
+pub fn is_host(text: &str) -> bool {
+    Authority::read(text).is_some()
+}
+
 /// `host[:port]`, lower case.
 #[derive(Debug, PartialEq, Eq)]
 struct Authority {

@@ -56,6 +56,11 @@ pub(super) fn check_get(headers: &HeaderMap) -> Result<(), Refused> {
     Err(Why::Accept.because("Accept must list text/event-stream"))
 }
 
+/// Whether the client names events before JSON among what it takes: clients that want to read streams do.
+pub(super) fn prefers_events(headers: &HeaderMap) -> bool {
+    kinds(headers).find(|kind| kind == JSON || kind == EVENTS).is_some_and(|kind| kind == EVENTS)
+}
+
 /// In a session the revision, where it is told, is one that there is (2025-06-18, protocol version header).
 pub(super) fn check_version(headers: &HeaderMap) -> Result<(), Refused> {
     match only(headers, VERSION) {
@@ -111,15 +116,14 @@ fn decoded(value: &str) -> Option<String> {
 
 fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     let group = wanted.split('/').next().unwrap_or_default();
-    headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| {
-            let kind = item.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            kind == wanted || kind == "*/*" || kind.strip_suffix("/*") == Some(group)
-        })
+    kinds(headers).any(|kind| kind == wanted || kind == "*/*" || kind.strip_suffix("/*") == Some(group))
+}
+
+/// What the client takes, as it lists them.
+fn kinds(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let items = values.flat_map(|value| value.split(','));
+    items.map(|item| item.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 fn is_date(text: &str) -> bool {
@@ -171,6 +175,13 @@ mod tests {
         assert_eq!(of("application/jsonp", both), Err(Why::ContentType));
         assert_eq!(of("application/json", "application/json"), Err(Why::Accept));
         assert_eq!(of("application/json", "text/event-stream"), Err(Why::Accept));
+    }
+
+    #[test]
+    fn who_names_events_first_is_given_events() {
+        let of = |accept| prefers_events(&headers(&[("accept", accept)]));
+        assert!(of("text/event-stream, application/json") && of("*/*, Text/Event-Stream;q=1"));
+        assert!(!of("application/json, text/event-stream") && !of("*/*"));
     }
 
     #[test]

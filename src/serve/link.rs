@@ -294,10 +294,13 @@ impl Link {
         false
     }
 
-    /// In the modern era clients that share a session number their requests alike: the second gets another id.
+    /// In the modern era clients that share a session number their requests alike: the second gets another id. So does
+    /// one whose id belongs to a request that was taken back: the server may answer that yet.
     fn rename(&self, posted: &mut Posted) -> Option<String> {
-        let taken =
-            |posted: &Posted| posted.asks.iter().any(|asked| self.routes.borrow().contains(&asked.id));
+        let is_taken = |id: &IdKey| {
+            self.routes.borrow().contains(id) || self.evidence.session.borrow().has_in_flight(id)
+        };
+        let taken = |posted: &Posted| posted.asks.iter().any(|asked| is_taken(&asked.id));
         if self.era != Era::Modern || !taken(posted) {
             return None;
         }

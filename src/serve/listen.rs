@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use hyper::rt::Executor;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -27,11 +28,12 @@ use tokio_rustls::TlsAcceptor;
 use super::door::Door;
 use super::face::{Face, Foundation};
 use super::paths::{Peer, router};
+use super::rest::Requests;
 use crate::proxy::{Hangups, Reloads, Signals};
 
 /// Connections at once; more wait.
 const MOST_CONNECTIONS: usize = 1_024;
-/// How long headers may take, and a TLS handshake.
+/// How long headers may take, and a TLS handshake; and how long a connection may stay on which nothing is asked.
 const HEADER_PATIENCE: Duration = Duration::from_secs(30);
 /// Header fields of a request.
 const MOST_HEADERS: usize = 100;
@@ -45,6 +47,8 @@ const WHOLE_END: Duration = Duration::from_secs(14);
 const ROUND: Duration = Duration::from_secs(5);
 /// What the store gets at the end.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection that is of no use has to end by itself.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// After a connection could not be taken: the system may be out of descriptors.
 const BREATHER: Duration = Duration::from_millis(50);
 
@@ -163,13 +167,24 @@ async fn connection(
         .keep_alive_interval(HEADER_PATIENCE)
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(MOST_HEADER_BYTES);
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let (requests, router) = (Requests::default(), TowerToHyperService::new(router));
+    let counted = service_fn(|request| {
+        let (request_under_way, answer) = (requests.begin(), router.call(request));
+        async move { Ok::<_, Infallible>(answer.await?.map(|body| request_under_way.until_the_end_of(body))) }
+    });
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), counted));
     // How a connection ends concerns nobody: what was asked on it has its own end.
     tokio::select! {
-        _ = serving.as_mut() => return,
-        _ = end.changed() => serving.as_mut().graceful_shutdown(),
+        _ = serving.as_mut() => {}
+        _ = end.changed() => {
+            serving.as_mut().graceful_shutdown();
+            let _ = serving.await;
+        }
+        () = requests.rest(HEADER_PATIENCE) => {
+            serving.as_mut().graceful_shutdown();
+            let _ = timeout(GOODBYE, serving).await;
+        }
     }
-    let _ = serving.await;
 }
 
 /// Takes over each new policy, passes SIGHUP on, and makes its rounds.

@@ -96,7 +96,7 @@ async fn post(
                 coming.way.end();
                 return Ok(json_response(StatusCode::OK, event.line.clone()));
             }
-            answers(first, reader, primed, id)?
+            answers(first, reader, primed, headers, id)?
         }
         Reply::Perhaps(reader) => perhaps(reader).await,
         Reply::Malformed(frame) => {
@@ -182,15 +182,19 @@ fn server_gone(id: Option<String>) -> Refused {
     Why::Exited.because(message).for_id(id)
 }
 
-/// One plain answer where nothing else comes before it and it comes soon; else events.
+/// One plain answer where nothing else comes before it, it comes soon, and the client does not ask for events first;
+/// else events.
 fn answers(
     first: Option<Next>,
     reader: Reader,
     primed: Primed,
+    headers: &HeaderMap,
     id: Option<String>,
 ) -> Result<Response<Body>, Refused> {
     match first {
-        Some(Next::Event(event)) if event.last => Ok(json_response(StatusCode::OK, event.line)),
+        Some(Next::Event(event)) if event.last && !headers::prefers_events(headers) => {
+            Ok(json_response(StatusCode::OK, event.line))
+        }
         Some(Next::Event(event)) => Ok(events(Some(event), reader, primed)),
         Some(Next::End(End::ServerGone)) => Err(server_gone(id)),
         Some(Next::End(End::Answered | End::Closed)) | None => Ok(events(None, reader, primed)),

@@ -28,6 +28,7 @@ mod paths;
 mod posted;
 mod problem;
 mod refused;
+mod rest;
 mod routes;
 mod stream;
 mod streams;
@@ -35,5 +36,6 @@ mod tally;
 mod upstream;
 
 pub use check::Check;
+pub use door::is_host;
 pub use face::{Current, Foundation, Ground};
 pub use listen::{Listening, serve};

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::call::{Reading, read_call};
-use crate::wire::{Frame, Glance, GlanceKind, Id, IdKey, Json, Message, glance, mcp, read};
+use crate::wire::{Frame, Glance, GlanceKind, Id, IdKey, Json, Message, glance, kept, mcp, read};
 
 /// One body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +122,8 @@ impl Posted {
         let meta = |key| message.meta.and_then(|meta| meta.member(key));
         self.revision = meta(mcp::META_PROTOCOL_VERSION).and_then(text);
         self.client = meta(mcp::META_CLIENT_INFO).and_then(|info| info.member("name")).and_then(text);
+        // It stays as long as its session.
+        self.client = self.client.take().map(|name| kept(&name).to_owned());
         if self.method.as_deref() == Some(mcp::CANCELLED) {
             let id = message.params.and_then(|params| params.member("requestId"));
             self.cancels = id.and_then(Id::from_json).map(Id::key);
@@ -213,6 +215,15 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
         );
         assert_eq!((posted.kind, posted.asks[0].id.clone()), (Kind::Unreadable, IdKey::Number(3)));
+    }
+
+    #[test]
+    fn a_client_cannot_have_a_long_name_kept() {
+        let name = "\u{1f600}".repeat(100_000);
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{{"io.modelcontextprotocol/clientInfo":{{"name":"x{name}"}}}}}}}}"#
+        );
+        assert_eq!(posted(&body).client.map(|name| name.len()), Some(1 + 4 * 255));
     }
 
     #[test]

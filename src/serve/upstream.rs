@@ -75,8 +75,9 @@ impl Upstream {
                     env: env.clone(),
                     cwd: cwd.clone(),
                 };
-                let started =
-                    program.start().map_err(|error| format!("the server cannot be started ({error})"))?;
+                let started = program.start().map_err(|error| {
+                    format!("the server cannot be started ({error}): is it installed and in PATH?")
+                })?;
                 let (inlet, lines) = (started.from, Lines::new(limit));
                 Ok(Self {
                     to: ToServer::Child(started.to),

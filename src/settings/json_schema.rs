@@ -140,7 +140,11 @@ fn matching() -> Vec<Key> {
     vec![
         ("tools", "Which tools: names or globs, `!` excludes. Without it, all.", strings()),
         ("servers", "Which servers: names or globs, `!` excludes. Without it, all.", strings()),
-        ("methods", "Which methods, what servers ask included; tools/call where it is left out.", strings()),
+        (
+            "methods",
+            "tools/call where it is left out; resources/read, prompts/get, tasks/update, sampling/createMessage, elicitation/create, or any other.",
+            strings(),
+        ),
         ("when", "All of this must hold.", reference("table")),
         (
             "any",

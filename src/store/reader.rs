@@ -75,23 +75,6 @@ pub struct Count {
     pub calls: u64,
 }
 
-/// A gap or a notice.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct NoticeRow {
-    /// In line with the calls.
-    pub seq: i64,
-    /// Milliseconds since the Unix epoch.
-    pub unix_ms: i64,
-    /// The session.
-    pub session: Option<String>,
-    /// The notice's kind, or `gap`.
-    pub kind: String,
-    /// For a gap: how many records are missing.
-    pub missing: Option<i64>,
-    /// For people.
-    pub text: Option<String>,
-}
-
 const FROM: &str = "FROM audit AS a JOIN events AS e ON e.seq = a.seq WHERE \
     (:since IS NULL OR e.ts >= :since) AND (:until IS NULL OR e.ts < :until) \
     AND (:tool IS NULL OR a.tool = :tool OR a.tool GLOB :tool) AND (:agent IS NULL OR a.agent = :agent) \
@@ -161,26 +144,6 @@ impl Reader {
         })
     }
 
-    /// Gaps and notices after `after_seq`, oldest first.
-    pub fn notices(&self, after_seq: i64) -> Result<Vec<NoticeRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT e.seq, e.ts, s.session, coalesce(e.topic, 'gap'), e.number, e.note \
-             FROM events AS e LEFT JOIN sessions AS s ON s.id = e.session \
-             WHERE e.seq > ?1 AND e.kind IN (3, 4) ORDER BY e.seq",
-        )?;
-        let rows = statement.query_map([after_seq], |row| {
-            Ok(NoticeRow {
-                seq: row.get(0)?,
-                unix_ms: row.get(1)?,
-                session: row.get(2)?,
-                kind: row.get(3)?,
-                missing: row.get(4)?,
-                text: row.get(5)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// What the file at `path` said when it last took force. Secrets are taken out of the text.
     pub fn last_policy(&self, path: &str) -> Result<Option<PolicySource>, StoreError> {
         let mut statement = self.connection.prepare_cached(
@@ -218,6 +181,12 @@ impl Reader {
 type Parameters<'a> = &'a [(&'a str, &'a dyn ToSql)];
 
 impl Filter {
+    /// Whether it asks for what only calls have.
+    pub fn is_about_calls(&self) -> bool {
+        let words = [&self.tool, &self.agent, &self.label];
+        words.into_iter().any(Option::is_some) || self.verdict.is_some() || self.outcome.is_some()
+    }
+
     fn with<T>(&self, run: impl FnOnce(Parameters<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         run(named_params! {
             ":since": self.since_ms,

@@ -5,6 +5,7 @@
 //! had forgotten the session. Invariant: messages of a session leave after the answer to its `initialize`, and
 //! notifications in the order in which they came.
 
+mod answers;
 mod exchange;
 mod link;
 mod listen;
@@ -127,6 +128,7 @@ impl Hub {
     /// A line from the client.
     fn take(&mut self, line: Vec<u8>) {
         let Some(message) = Outgoing::read(line, &self.bindings) else { return };
+        self.link.ask(&message.asks);
         if let Kind::Cancelled(Some(id)) = &message.kind
             && self.cut_short(id)
         {
@@ -198,6 +200,9 @@ impl Hub {
         };
         if let Some(flight) = self.flights.remove(&number) {
             flight.task.abort();
+            for id in &flight.ids {
+                self.link.forget(id);
+            }
         }
         true
     }
@@ -286,7 +291,7 @@ impl Hub {
         let ids = asks.iter().map(|asked| asked.key.clone()).collect();
         let task = self.tasks.spawn(async move {
             for asked in asks {
-                link.say(trouble.frame(&asked), about.as_ref()).await.ok();
+                link.give_up(&asked, &trouble, about.as_ref()).await.ok();
             }
             let _ = news.send(News::Answered(number));
         });

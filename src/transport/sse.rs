@@ -107,6 +107,7 @@ impl Hub {
 
     fn take(&mut self, line: Vec<u8>) {
         let Some(message) = Outgoing::read(line, &Bindings::default()) else { return };
+        self.link.ask(&message.asks);
         self.queue.push_back(message);
         match self.phase {
             Phase::Down => self.connect(),
@@ -151,7 +152,7 @@ impl Hub {
                     // Its answer may have come by the stream all the same.
                     if let Some(at) = self.pending.iter().position(|pending| *pending == asked) {
                         let asked = self.pending.swap_remove(at);
-                        self.link.say(trouble.frame(&asked), None).await.ok();
+                        self.link.give_up(&asked, &trouble, None).await.ok();
                     }
                 }
                 if self.is_reopening {
@@ -189,7 +190,7 @@ impl Hub {
         let queued = std::mem::take(&mut self.queue).into_iter().flat_map(|message| message.asks);
         let asks: Vec<Asked> = std::mem::take(&mut self.pending).into_iter().chain(queued).collect();
         for asked in asks {
-            self.link.say(trouble.frame(&asked), None).await.ok();
+            self.link.give_up(&asked, trouble, None).await.ok();
         }
     }
 }
@@ -200,7 +201,10 @@ async fn post(link: Arc<Link>, message: Outgoing, news: mpsc::UnboundedSender<Ne
         match link.post(&message, &Session::default()).await {
             Taken::Answered(_) | Taken::Forgotten => {}
             Taken::Refused(answer) => {
-                link.say(one_line(answer), None).await.ok();
+                let answer = one_line(answer);
+                if link.wants(&glance(answer.trim_ascii_end()), &answer) {
+                    link.say(answer, None).await.ok();
+                }
                 for asked in &asks {
                     let _ = news.send(News::Answered(asked.key.clone()));
                 }
@@ -284,7 +288,9 @@ impl Stream {
             self.tell(News::Reopened);
             return Ok(());
         }
-        self.link.say(line, None).await?;
+        if self.link.wants(&look, &line) {
+            self.link.say(line, None).await?;
+        }
         if let Some(key) = key {
             self.tell(News::Answered(key));
         }

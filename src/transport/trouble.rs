@@ -15,6 +15,9 @@ const CODE: i32 = -32001;
 /// So much of a server's own words is passed on, characters.
 const WORDS: usize = 200;
 
+/// A part of a path may be a key from so many characters on: shorter ones can be guessed.
+const SHORTEST_KEY: usize = 16;
+
 /// A request that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
@@ -101,7 +104,7 @@ impl Trouble {
     /// A redirect, which is not followed: it would take the headers elsewhere.
     pub fn redirect(url: &Url, status: StatusCode, location: Option<&str>) -> Self {
         let to = location.and_then(|to| url.join(to).ok());
-        let to = to.map_or_else(|| "nowhere".to_owned(), |to| shown_within(&without_secrets(&to), WORDS));
+        let to = to.map_or_else(|| "nowhere".to_owned(), |to| shown_within(&without_keys(&to), WORDS));
         let words = format!(
             "the server at {} answered HTTP {status} and points to {to}; callgate follows no redirect, so put the final address in `url`",
             place(url)
@@ -118,6 +121,8 @@ impl Trouble {
             format!(
                 "the server at {at} answered HTTP {status}{said}; callgate does not do OAuth: get a token and pass it with headers_env = {{ Authorization = \"VAR\" }} in mcp.toml, or with --header-env Authorization=VAR, where the environment variable VAR holds `Bearer …`"
             )
+        } else if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+            format!("the server at {at} answered HTTP {status}{said}: are its url and its transport right?")
         } else {
             format!("the server at {at} answered HTTP {status}{said}")
         };
@@ -133,8 +138,19 @@ impl Trouble {
             Some(true) | None => "Whether the request was run is not known",
         };
         let data = Data { r#type: self.kind, executed: self.executed, retryable: false, status: self.status };
-        refusal(Some(&asked.raw), CODE, &format!("{}. {run}; not a timeout.", self.words), &data)
+        let stop = if self.words.ends_with('?') { "" } else { "." };
+        refusal(Some(&asked.raw), CODE, &format!("{}{stop} {run}; not a timeout.", self.words), &data)
     }
+}
+
+/// An address without what may be a key: in its query, or as a long part of its path.
+fn without_keys(url: &Url) -> String {
+    let mut url = url.clone();
+    let is_key = |part: &str| part.chars().count() >= SHORTEST_KEY;
+    let path: Vec<&str> = url.path().split('/').map(|part| if is_key(part) { "KEY" } else { part }).collect();
+    let path = path.join("/");
+    url.set_path(&path);
+    without_secrets(&url)
 }
 
 #[cfg(test)]
@@ -173,9 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_address_is_asked_about_in_one_sentence() {
+        let frame = Trouble::status(&url(), StatusCode::NOT_FOUND, None).frame(&asked());
+        let text = String::from_utf8(frame).unwrap();
+        let words =
+            "answered HTTP 404 Not Found: are its url and its transport right? The request was not run; not";
+        assert!(text.contains(words), "{text}");
+    }
+
+    #[test]
     fn a_redirect_tells_where_it_pointed() {
         let there = Trouble::redirect(&url(), StatusCode::FOUND, Some("/other?token=x"));
         assert!(there.words.contains("https://tickets.example/other;"), "{}", there.words);
         assert!(!there.words.contains("token"), "{}", there.words);
+        let there = Trouble::redirect(&url(), StatusCode::FOUND, Some("/mcp/0123456789abcdef/"));
+        assert!(there.words.contains("https://tickets.example/mcp/KEY/;"), "{}", there.words);
     }
 }

@@ -25,7 +25,7 @@ pub use json::{Elements, Json, JsonKind, Members};
 pub use lines::{Line, Lines};
 pub use malformed::{Fault, Malformed};
 pub use reply::{refusal, tool_result};
-pub use text::{fold, has_invisible, shown, shown_within};
+pub use text::{fold, has_invisible, kept, shown, shown_within};
 
 /// Deepest nesting of a frame, its own braces included: where serde and the SDKs built on it still follow.
 pub const MAX_DEPTH: usize = 127;

@@ -10,6 +10,9 @@ use unicode_normalization::UnicodeNormalization;
 /// How many characters of a name from outside people are shown.
 const SHOWN: usize = 64;
 
+/// So much is kept of what the other end calls itself, bytes. Arbitrary: names of clients have some twenty.
+const LONGEST_KEPT: usize = 1024;
+
 /// Longer text is not compared with known words. Arbitrary: no reader folds away hundreds of bytes, and folding is the
 /// only step here that a hostile text could make slow.
 const LONGEST_LOOKALIKE: usize = 512;
@@ -31,6 +34,13 @@ pub fn shown_within(text: &str, limit: usize) -> String {
         if is_invisible(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out
+}
+
+/// What is kept of the name that the other end gives itself, for as long as a session lasts: it may be as long as a
+/// frame.
+pub fn kept(name: &str) -> &str {
+    let end = (0..=name.len().min(LONGEST_KEPT)).rev().find(|end| name.is_char_boundary(*end));
+    name.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
 /// Whether the text has a character that cannot be seen or that reads as something else: controls, formats,

@@ -73,10 +73,11 @@ fn through_serve(test: &str, mode: &str) {
     let fixture = fixture(&modern);
     let servers = format!("[servers.fixture]\nurl = \"{}\"\n", fixture.url);
     let home = Home::with_policy(&(policy(mode) + &servers));
+    let key = key(&home, "scenarios", None, &[Scope::Call]);
     let face = Face::start(&home, &[]);
     // The scenarios cannot send a bearer.
     let mut relay = command_line::<_, &str>(&modern.script("servers/bearer.mjs"), &[]);
-    relay.env("TARGET", face.url()).env("BEARER", key(&home, "scenarios", None, &[Scope::Call]));
+    relay.env("TARGET", face.url()).env("BEARER", key);
     let relay = Listening::told(relay);
     let figures = figures(&modern, &format!("{}/mcp/fixture", relay.url));
     assert_eq!(figures.totals(), (40, 0), "{figures:?}\n{}", face.process.stderr());

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use callgate::store::Scope;
 use serde_json::{Value, json};
@@ -21,12 +22,15 @@ use crate::support::parts;
 use crate::support::process::PATIENCE;
 use crate::support::record::Record;
 
+/// How long an answer may take; the recorder leaves long frames and what is to stay pending unanswered.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
 #[test]
 fn as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
     let test = "as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call";
     for mut cases in [Some(corpus::own()), corpus::shared()].into_iter().flatten() {
         cases.retain(|case| case.direction == Direction::ClientToServer);
-        let stages = stages(&cases);
+        let stages = stages(&cases, str::to_owned);
         let reports = frames::side_by_side(&cases, |case| Some(stages.get(&case.policy)?.run(case)));
         let failures = frames::failures(&cases, &reports);
         assert!(failures.is_empty(), "{failures}");
@@ -34,6 +38,19 @@ fn as_bodies_every_strict_case_passes_and_no_parser_sees_a_denied_call() {
         let seen = denied_calls_seen(test, &reports);
         assert!(seen.values().all(|&denied| denied == 0), "{seen:?}");
     }
+}
+
+#[test]
+fn as_bodies_in_shadow_denied_calls_arrive_and_every_parser_sees_them() {
+    let test = "as_bodies_in_shadow_denied_calls_arrive_and_every_parser_sees_them";
+    let mut cases = corpus::own();
+    cases.retain(|case| case.id == "escaped-denied-name" || case.id == "members-turned-round-denied");
+    let stages = stages(&cases, |rules| rules.replace("mode = \"enforce\"", "mode = \"shadow\""));
+    let reports = frames::side_by_side(&cases, |case| Some(stages.get(&case.policy)?.run(case)));
+    let outcomes: Vec<_> = reports.iter().map(|report| (report.outcome, report.ok)).collect();
+    assert_eq!(outcomes, [("forwarded_unchanged", false); 2], "{reports:?}");
+    let seen = denied_calls_seen(test, &reports);
+    assert!(seen.values().all(|&denied| denied > 0), "{seen:?}");
 }
 
 /// `callgate serve` under one of the corpus's policies, with a server for each case.
@@ -44,25 +61,25 @@ struct Stage {
 }
 
 /// A stage for each policy that the repository has.
-fn stages(cases: &[Case]) -> BTreeMap<String, Stage> {
+fn stages(cases: &[Case], rules: impl Fn(&str) -> String) -> BTreeMap<String, Stage> {
     let policies: BTreeSet<&str> = cases.iter().map(|case| case.policy.as_str()).collect();
     let made = policies.into_iter().filter_map(|policy| {
-        let stage = Stage::new(policy, cases.iter().filter(|case| case.policy == policy))?;
+        let file = parts::fixture("frames/policies").join(format!("{policy}.toml"));
+        let rules = rules(&fs::read_to_string(file).ok()?);
+        let stage = Stage::new(rules, cases.iter().filter(|case| case.policy == policy));
         Some((policy.to_owned(), stage))
     });
     made.collect()
 }
 
 impl Stage {
-    fn new<'c>(policy: &str, cases: impl Iterator<Item = &'c Case>) -> Option<Self> {
-        let rules =
-            fs::read_to_string(parts::fixture("frames/policies").join(format!("{policy}.toml"))).ok()?;
+    fn new<'c>(rules: String, cases: impl Iterator<Item = &'c Case>) -> Self {
         let home = Home::new();
         let tables = cases.map(|case| table(case, &folder(&home, case)));
         home.write_policy(&tables.fold(rules, |policy, table| policy + &table));
         let key = key(&home, "hostile", None, &[Scope::Call]);
         let face = Face::start(&home, &[]);
-        Some(Self { home, face, key })
+        Self { home, face, key }
     }
 
     /// Posts the case to a server of its own, and looks what arrived there.
@@ -80,15 +97,15 @@ impl Stage {
         let before = record.len();
         let sent = case.bytes();
         let body = sent.strip_suffix(b"\n").unwrap_or(&sent);
-        let reply =
-            self.face.open(&self.request(case, client.as_ref(), body)).try_head().map(Coming::response);
+        let exchange = self.face.open(&self.request(case, client.as_ref(), body));
+        let reply = exchange.within(ANSWER_TIME).try_head().map(Coming::response);
         let survived = client.as_ref().map(|client| answers(client, case));
         if let Some(client) = client {
             self.face.ask(&client.plain("DELETE"));
             record.await_end(PATIENCE);
         }
         drop(pending);
-        let arrived = frames::without_sentinel(record.bytes_from(before));
+        let arrived = without_sentinel(&record.bytes_from(before));
         let outcome = frames::arrived_as(case, &one_line(body), &arrived);
         Observed { outcome, arrived, reply: told(reply), survived, ..Observed::default() }.judged(case)
     }
@@ -113,6 +130,12 @@ impl Stage {
         };
         client.bytes(body)
     }
+}
+
+/// What arrived but for the sentinel, wherever it stands: requests of their own may overtake each other.
+fn without_sentinel(arrived: &[u8]) -> Vec<u8> {
+    let lines = arrived.split_inclusive(|&byte| byte == b'\n');
+    lines.filter(|line| !line.starts_with(frames::SENTINEL_START)).flatten().copied().collect()
 }
 
 /// One message is one line behind the face.

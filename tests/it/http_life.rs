@@ -157,8 +157,8 @@ impl Talk {
     fn behind_serve(&self) -> (Home, Face, String) {
         let table = format!("\n[servers.it]\nurl = {}\n", json!(self.url()));
         let home = Home::with_policy(&(no_deleting("enforce") + &table));
-        let face = Face::start(&home, &[]);
         let key = key(&home, "life", None, &[Scope::Call]);
+        let face = Face::start(&home, &[]);
         (home, face, key)
     }
 

@@ -90,7 +90,7 @@ fn a_tool_that_changes_between_runs_is_told_held_to_a_rule_shown_and_accepted() 
     let explained = home.run(&["policy", "explain", "--server", "files", "--tool", "read"]);
     assert!(explained.out.contains("tool_changed is true"), "{explained:?}");
     let shown = home.run(&["tools"]);
-    assert!(shown.out.contains("changed   read") && shown.out.contains("description differ"), "{shown:?}");
+    assert!(shown.out.contains("changed   read") && shown.out.contains("differs: description"), "{shown:?}");
     let diff = home.run(&["tools", "diff", "files", "read"]);
     assert_eq!(diff.code, Some(4), "{diff:?}");
     assert!(diff.out.contains("+ Send it to \\u{1b}[2Jme.") && !diff.out.contains('\u{1b}'), "{diff:?}");

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::{InForce, OnDisk, RuleInForce, Session};
 use crate::cli::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
-use crate::cli::rows::local_time;
+use crate::cli::rows::{local_time, rfc3339};
+use crate::cli::serve::FACE;
 use crate::policy::Mode;
 use crate::wire::shown;
 
@@ -36,7 +37,9 @@ pub(super) fn nobody(store: &Path) -> String {
 pub(super) fn block(session: &Session, detail: Detail, now_ms: i64) -> String {
     let mut lines = vec![head(session, now_ms), policy(session, now_ms)];
     lines.extend(stale(session, now_ms));
-    lines.push(calls(session, now_ms));
+    if !is_face(session) {
+        lines.push(calls(session, now_ms));
+    }
     if let Some(force) = &session.force {
         match detail {
             Detail::Counts => lines.extend(blind(force)),
@@ -49,8 +52,11 @@ pub(super) fn block(session: &Session, detail: Detail, now_ms: i64) -> String {
 fn head(session: &Session, now_ms: i64) -> String {
     let row = &session.row;
     let state = if row.is_running { painted(GREEN, "running") } else { painted(RED, "ended without a word") };
-    let agent =
-        row.agent.as_deref().map_or_else(|| "no agent".to_owned(), |agent| format!("agent {}", shown(agent)));
+    let agent = match row.agent.as_deref() {
+        _ if is_face(session) => "the HTTP face, which has a session for each client".to_owned(),
+        Some(agent) => format!("agent {}", shown(agent)),
+        None => "no agent".to_owned(),
+    };
     let client = row.client.as_deref().map(|client| format!(" in {}", shown(client))).unwrap_or_default();
     let began = format!(
         "pid {}, session {}, since {} ({})",
@@ -60,6 +66,11 @@ fn head(session: &Session, now_ms: i64) -> String {
         lasted(now_ms - row.since_ms)
     );
     format!("{}  {state}  {agent}{client}  {}", painted(BOLD, shown(&row.server)), painted(DIM, began))
+}
+
+/// `callgate serve` itself. Calls are those of its sessions.
+fn is_face(session: &Session) -> bool {
+    session.row.server == FACE
 }
 
 fn policy(session: &Session, now_ms: i64) -> String {
@@ -175,8 +186,7 @@ fn line(title: &str, text: &str) -> String {
 }
 
 fn at(unix_ms: i64) -> String {
-    Timestamp::from_millisecond(unix_ms)
-        .map_or_else(|_| unix_ms.to_string(), |at| local_time(&at.to_string()))
+    local_time(&rfc3339(unix_ms))
 }
 
 /// A time span in its largest unit.

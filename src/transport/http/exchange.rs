@@ -120,6 +120,9 @@ impl Exchange {
         self.pending.clone_from(&message.asks);
         self.about = message.about();
         self.kind.clone_from(&message.kind);
+        if self.audience == Audience::Nobody {
+            self.link.expect_none(&message.asks);
+        }
         match self.link.post(&message, &self.session).await {
             Taken::Answered(response) => self.receive(response).await,
             Taken::Forgotten => return Err(Forgotten(message)),
@@ -236,7 +239,8 @@ impl Exchange {
         }
         let own = look.id.map(Id::key) == self.about;
         let answers = matches!(look.kind, GlanceKind::Result { .. } | GlanceKind::Error);
-        if self.audience == Audience::Client || !own || !answers {
+        let is_ours = self.audience == Audience::Nobody && own && answers;
+        if !is_ours && self.link.wants(&look, &line) {
             self.link.say(line, self.about.as_ref()).await?;
         }
         if self.pending.is_empty() {
@@ -276,7 +280,7 @@ impl Exchange {
     async fn fail(&mut self, trouble: Trouble) {
         for asked in std::mem::take(&mut self.pending) {
             if self.audience == Audience::Client {
-                self.link.say(trouble.frame(&asked), self.about.as_ref()).await.ok();
+                self.link.give_up(&asked, &trouble, self.about.as_ref()).await.ok();
             }
         }
         self.trouble = Some(trouble);

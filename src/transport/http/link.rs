@@ -2,15 +2,18 @@
 //!
 //! It refuses to keep state. Invariant: no request is sent to another address than the one that was configured.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 
+use super::answers::Answers;
 use super::outgoing::{Kind, Outgoing};
 use crate::transport::remote::{Endpoint, Said};
-use crate::transport::trouble::Trouble;
-use crate::wire::{Id, IdKey, Json, JsonKind};
+use crate::transport::trouble::{Asked, Trouble};
+use crate::wire::{Glance, Id, IdKey, Json, JsonKind};
 
 pub(super) const JSON: &str = "application/json";
 pub(in crate::transport) const EVENT_STREAM: &str = "text/event-stream";
@@ -28,6 +31,7 @@ pub(in crate::transport) struct Link {
     pub said: mpsc::Sender<Said>,
     /// Longest message, bytes.
     pub longest: usize,
+    answers: Arc<Mutex<Answers>>,
 }
 
 /// The session of 2025-03-26 to 2025-11-25 that a message belongs to.
@@ -56,13 +60,49 @@ pub(in crate::transport) enum Taken {
 impl Link {
     pub fn new(endpoint: Endpoint, said: mpsc::Sender<Said>) -> Self {
         let headers = endpoint.header_map();
-        Self { headers, longest: endpoint.longest(), client: endpoint.client, url: endpoint.url, said }
+        let (longest, answers) = (endpoint.longest(), Arc::default());
+        Self { headers, longest, client: endpoint.client, url: endpoint.url, said, answers }
     }
 
     /// The same for another address, to which messages go.
     pub fn at(&self, url: Url) -> Self {
         let (client, headers, said) = (self.client.clone(), self.headers.clone(), self.said.clone());
-        Self { client, url, headers, said, longest: self.longest }
+        Self { client, url, headers, said, longest: self.longest, answers: Arc::clone(&self.answers) }
+    }
+
+    /// The client waits for the answer to each of these.
+    pub fn ask(&self, asks: &[Asked]) {
+        for asked in asks {
+            self.answers().ask(&asked.key);
+        }
+    }
+
+    /// The client waits no longer.
+    pub fn forget(&self, key: &IdKey) {
+        self.answers().forget(key);
+    }
+
+    /// The client has had the answer to these.
+    pub fn expect_none(&self, asks: &[Asked]) {
+        for asked in asks {
+            self.answers().expect_none(asked.key.clone());
+        }
+    }
+
+    /// Whether a line of the server is to be passed on, which is then as good as done: not where it answers only what
+    /// has had its answer, or an error in the place of one.
+    pub fn wants(&self, look: &Glance<'_>, line: &[u8]) -> bool {
+        self.answers().take(look, line)
+    }
+
+    /// Answers a request with an error, unless it has its answer by another stream.
+    pub async fn give_up(&self, asked: &Asked, trouble: &Trouble, about: Option<&IdKey>) -> Result<(), Gone> {
+        let is_open = self.answers().give_up(&asked.key);
+        if is_open { self.say(trouble.frame(asked), about).await } else { Ok(()) }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Passes a line on, unless it is blank; an error where nobody listens any more.

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::exchange::{LONGEST_RETRY, RETRY, wait};
 use super::link::{EVENT_STREAM, Gone, Link, Session, media_type};
 use crate::wire::events::{Event, Events, one_line};
+use crate::wire::glance;
 
 /// Listens for as long as the server has such a stream.
 pub(super) async fn listen(link: Arc<Link>, session: Session) {
@@ -48,7 +49,10 @@ async fn follow(link: &Link, mut response: reqwest::Response, events: &mut Event
         events.feed(&chunk, |event| found.push(event)).map_err(|_| Gone)?;
         for event in found.drain(..) {
             if event.name == "message" {
-                link.say(one_line(event.data), None).await?;
+                let message = one_line(event.data);
+                if link.wants(&glance(message.trim_ascii_end()), &message) {
+                    link.say(message, None).await?;
+                }
             }
         }
     }

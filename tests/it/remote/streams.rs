@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{call, client, host, kind, say};
-use crate::support::home::Home;
+use crate::support::home::{Home, until};
 use crate::support::process::{Line, PATIENCE, peak_memory_kib};
 use crate::support::web::{Heard, Reply, Web, event, text, usual};
 
@@ -104,6 +104,40 @@ fn a_stream_without_ids_that_ends_early_is_an_error_for_its_request() {
     let answer = client.call("read", &json!({}));
     assert_eq!((kind(&answer), &answer["error"]["data"]["executed"]), ("server_unreachable", &Value::Null));
     assert_eq!(web.heard().iter().filter(|heard| heard.rpc() == "tools/call").count(), 1);
+}
+
+#[test]
+fn a_request_gets_one_answer_whichever_stream_it_comes_by() {
+    let both_answered = AtomicU32::new(0);
+    let web = Web::start(move |heard| match heard.json()["params"]["name"].as_str() {
+        // Its stream ends without its answer, which another has brought.
+        Some("cut") => {
+            until(PATIENCE, || (both_answered.load(Ordering::SeqCst) > 0).then_some(())).unwrap();
+            Reply::events(": nothing\n\n")
+        }
+        Some("both") => {
+            let (own, other) = (heard.result(&text("own")), json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+            both_answered.fetch_add(1, Ordering::SeqCst);
+            Reply::events(event(None, &other) + &event(None, &own) + &event(None, &own))
+        }
+        Some("late") => Reply::empty(202),
+        Some("again") => {
+            let late = json!({"jsonrpc": "2.0", "id": 3, "result": text("late")});
+            Reply::events(event(None, &late) + &event(None, &heard.result(&text("own"))))
+        }
+        _ => usual(heard),
+    });
+    let home = Home::new();
+    let mut host = host(&home, &web);
+    say(&mut host, &call(1, "cut"));
+    web.await_heard("call", |heard| heard.rpc() == "tools/call");
+    say(&mut host, &call(2, "both"));
+    assert_eq!([host.json_line()["id"].clone(), host.json_line()["id"].clone()], [json!(1), json!(2)]);
+    say(&mut host, &call(3, "late"));
+    let refused = host.json_line();
+    assert_eq!((&refused["id"], kind(&refused)), (&json!(3), "server_http_error"));
+    say(&mut host, &call(4, "again"));
+    assert_eq!(host.json_line()["id"], 4);
 }
 
 #[test]

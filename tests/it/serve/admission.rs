@@ -1,11 +1,15 @@
 //! Who comes in: names, keys, scopes, shapes of requests.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use callgate::store::{Keys, Scope};
 use serde_json::{Value, json};
 
 use super::Stage;
 use crate::support::face::{Face, HttpClient, Request, key};
 use crate::support::home::{Home, Told, no_deleting};
+use crate::support::process::PATIENCE;
 
 fn hello() -> Value {
     json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}})
@@ -65,6 +69,26 @@ fn requests_of_others_are_refused_and_recorded_and_reach_nothing() {
         );
     }
     assert_eq!((stage.reached().as_str(), stage.home.rows().len()), ("", 0));
+    shown_by_log_and_tail(&stage.home);
+}
+
+/// People see them unasked; programs, which know the columns of calls, have to ask for them; who asks for calls has none.
+fn shown_by_log_and_tail(home: &Home) {
+    for command in [&["log"][..], &["tail", "--no-follow", "-n", "50"]] {
+        let told = home.run(command);
+        assert_eq!(told.out.matches("REFUSED      (http)  ").count(), 9, "{told:?}");
+        assert_eq!(home.run(&[command, &["--json"]].concat()).out, "");
+        let lines =
+            home.run(&[command, &["--json", "--notices", "--server", "(http)"]].concat()).json_lines();
+        assert_eq!((lines.len(), &lines[8]["notice"]), (9, &json!("request_refused")), "{lines:#?}");
+        for about_calls in [["--verdict", "deny"], ["--tool", "*"], ["--server", "one"]] {
+            assert_eq!(
+                home.run(&[command, &about_calls[..], &["--notices"]].concat()).out,
+                "",
+                "{about_calls:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -142,6 +166,25 @@ fn headers_without_end_are_refused() {
 }
 
 #[test]
+fn connections_on_which_nothing_is_asked_end_and_one_that_listens_stays() {
+    let stage = Stage::new("shadow");
+    let client = HttpClient::open(&stage.face, "one", &stage.key);
+    let mut listening = stage.face.open(&client.plain("GET")).head();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let silent = [b"".as_slice(), b"P", preface].map(|begin| {
+        let mut stream = TcpStream::connect(stage.face.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(begin).unwrap();
+        stream
+    });
+    for mut stream in silent {
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    let spoken = listening.piece().zip(listening.piece()).zip(listening.piece());
+    assert!(spoken.is_some(), "it is told every fifteen seconds that we are alive");
+}
+
+#[test]
 fn a_flood_of_refusals_is_counted_and_not_written_out() {
     let mut stage = Stage::new("shadow");
     let request = Request::post("/mcp/one", &stage.key, &hello()).with("Host", "evil.example");
@@ -177,4 +220,17 @@ fn the_face_does_not_open_to_everybody() {
     let Told { code, err, .. } = home.run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("--tls-cert") && err.contains("--allow-plaintext"), "{err}");
+}
+
+#[test]
+fn what_could_let_nobody_in_is_wrong_usage() {
+    for wrong in [
+        ["--allow-host", "http://gate.example"],
+        ["--allow-origin", "app.example"],
+        ["--listen", "localhost:0"],
+    ] {
+        let told = Home::new().run(&[&["serve"], &wrong[..]].concat());
+        assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{told:?}");
+        assert!(told.err.contains("such as"), "{told:?}");
+    }
 }

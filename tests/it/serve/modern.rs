@@ -120,6 +120,20 @@ fn closing_the_response_takes_the_request_back() {
 }
 
 #[test]
+fn the_id_of_a_request_that_was_taken_back_may_be_used_again_and_its_late_answer_reaches_nobody() {
+    let stage = holder();
+    let one = stage.face.open(&call(&stage.key, 6, "hold"));
+    reached(&stage, "\"id\":6");
+    drop(one);
+    reached(&stage, "\"method\":\"notifications/cancelled\"");
+    let again = stage.face.open(&call(&stage.key, 6, "hold"));
+    reached(&stage, "\"id\":\"callgate-1\"");
+    assert_eq!(stage.face.ask(&call(&stage.key, 99, "release")).json()["id"], 99);
+    let again = again.response().json();
+    assert_eq!((&again["id"], &again["result"]["of"]), (&json!(6), &json!("callgate-1")));
+}
+
+#[test]
 fn there_is_only_post() {
     let stage = Stage::new("shadow");
     for method in ["GET", "DELETE"] {

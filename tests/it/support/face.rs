@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::time::Duration;
 
 use callgate::store::{Added, Keys, Scope};
 use serde_json::{Value, json};
@@ -154,6 +155,12 @@ impl Exchange {
     /// The status and the headers, once they are there; the body is read from what comes back.
     pub fn head(self) -> Coming {
         self.try_head().expect("the connection ended in the head")
+    }
+
+    /// With less patience for each read.
+    pub fn within(self, patience: Duration) -> Self {
+        self.source.get_ref().set_read_timeout(Some(patience)).unwrap();
+        self
     }
 
     /// The same. `None` when the connection ends before that.

@@ -29,7 +29,8 @@ const PENDING_TIME: Duration = Duration::from_secs(3);
 /// The two tools that no policy of the corpus lets through.
 const DENIED_TOOLS: [&[u8]; 2] = [b"delete_file", b"wipe_volume"];
 const SENTINEL_MARK: &[u8] = b"\"sentinel\"";
-const SENTINEL_START: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":\"sentinel\"";
+/// How the line begins that is sent after a case.
+pub const SENTINEL_START: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":\"sentinel\"";
 
 /// What came of a case.
 #[derive(Debug)]
@@ -328,8 +329,7 @@ fn write_pieces(mut stdin: ChildStdin, pieces: &[Piece]) -> ChildStdin {
     stdin
 }
 
-/// What arrived before the sentinel did.
-pub fn without_sentinel(mut bytes: Vec<u8>) -> Vec<u8> {
+fn without_sentinel(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(at) = memmem::rfind(&bytes, SENTINEL_START) {
         bytes.truncate(at);
     }
