@@ -118,7 +118,7 @@
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `evidence.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and
-//!    `http.rs` with what is below them: how a server behind a URL becomes two pipes. `serve/mod.rs`: how a session
+//!    `http.rs` with what is below them: how a server behind a URL becomes two streams. `serve/mod.rs`: how a session
 //!    becomes HTTP, and `store/keys.rs`: who may open one. `proxy/edit.rs` and `settings/edit.rs`: how a program changes the policy file.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;

@@ -113,7 +113,7 @@ impl Upstream {
         match self {
             Self::Child(program) => start(&program),
             Self::Remote(endpoint) => {
-                endpoint.behind_pipes().context("the system gives no pipes to reach the server by")
+                endpoint.behind_streams().context("the system gives no pipes to reach the server by")
             }
         }
     }

@@ -1,12 +1,12 @@
-//! The server's end of a run: a child process, or a remote server behind two pipes.
+//! The server's end of a run: a child process, or a remote server that looks like one.
 //!
-//! To the driver a remote server is what a child is: bytes in a pipe each way. It refuses to look at them, but for where
-//! a line ends. Invariant: one message of a pipe is one message of the connection, and none is dropped between them.
+//! To the driver a remote server is what a child is: bytes each way. It refuses to look at them, but for where a line
+//! ends. Invariant: one line is one message of the connection, and none is dropped on the way.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
 use std::process::ExitStatus;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
@@ -112,26 +112,21 @@ impl fmt::Display for Gone {
 }
 
 impl Endpoint {
-    /// Connects, and puts the server behind two pipes; to be called inside a runtime.
+    /// Connects, and gives the server a child's two streams; to be called inside a runtime.
     ///
     /// # Errors
-    /// Where the system gives no pipes.
-    pub fn behind_pipes(self) -> io::Result<Connected> {
-        let (driver_reads, we_write) = pipe()?;
-        let (we_read, driver_writes) = pipe()?;
-        let (from, to) = (Inlet::new(driver_reads.as_fd())?, Outlet::new(driver_writes.as_fd())?);
-        let (inlet, outlet) = (Receiver::from_owned_fd(we_read)?, Sender::from_owned_fd(we_write)?);
+    /// Where the system gives no pipe.
+    pub fn behind_streams(self) -> io::Result<Connected> {
+        let (we_read, driver_writes) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (inlet, to) = (Receiver::from_owned_fd(we_read)?, Outlet::new(driver_writes.as_fd())?);
+        let (chunks, from) = mpsc::channel(1);
         let Remote { to: messages, from: said, ended } = self.connect();
         let copies = [
             tokio::spawn(to_server(inlet, messages)).abort_handle(),
-            tokio::spawn(from_server(said, outlet)).abort_handle(),
+            tokio::spawn(from_server(said, chunks)).abort_handle(),
         ];
-        Ok(Connected { peer: Peer::Remote(Connection { ended, copies }), from, to })
+        Ok(Connected { peer: Peer::Remote(Connection { ended, copies }), from: Inlet::of_chunks(from), to })
     }
-}
-
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(pipe_with(PipeFlags::CLOEXEC)?)
 }
 
 /// Lines of the pipe as messages, until either end has gone. What stands after the last newline is a message too.
@@ -164,25 +159,17 @@ async fn read<'b>(pipe: &mut Receiver, buffer: &'b mut [u8]) -> Option<&'b [u8]>
     buffer.get(..length).filter(|chunk| !chunk.is_empty())
 }
 
-/// Messages as lines of the pipe, until either end has gone. What has come meanwhile goes in one write: the driver then
-/// judges and commits it as one.
-async fn from_server(mut said: mpsc::Receiver<Said>, pipe: Sender) {
+/// Messages as lines, until either end has gone. What has come meanwhile goes together: the driver then judges and
+/// commits it as one.
+async fn from_server(mut said: mpsc::Receiver<Said>, chunks: mpsc::Sender<io::Result<Vec<u8>>>) {
     while let Some(Said { mut line, .. }) = said.recv().await {
         while line.len() < CHUNK
             && let Ok(more) = said.try_recv()
         {
             line.extend_from_slice(&more.line);
         }
-        let mut rest = line.as_slice();
-        while !rest.is_empty() {
-            if pipe.writable().await.is_err() {
-                return;
-            }
-            match pipe.try_write(rest) {
-                Ok(length) => rest = rest.get(length..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
+        if chunks.send(Ok(line)).await.is_err() {
+            return;
         }
     }
 }

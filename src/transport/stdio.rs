@@ -77,7 +77,8 @@ pub struct Inlet {
 
 enum Source {
     Polled(AsyncFd<OwnedFd>, Kind),
-    Thread(mpsc::Receiver<io::Result<Vec<u8>>>),
+    /// Read elsewhere: by a thread, or by another task.
+    Chunks(mpsc::Receiver<io::Result<Vec<u8>>>),
 }
 
 impl Inlet {
@@ -87,16 +88,21 @@ impl Inlet {
         let source = match kind {
             Kind::Pipe => Source::Polled(polled(unshared(fd, OFlags::RDONLY)?, Interest::READABLE)?, kind),
             Kind::Socket => Source::Polled(polled(fd.try_clone_to_owned()?, Interest::READABLE)?, kind),
-            Kind::Other => Source::Thread(read_on_thread(fd.try_clone_to_owned()?)),
+            Kind::Other => Source::Chunks(read_on_thread(fd.try_clone_to_owned()?)),
         };
         Ok(Self { source, buffer: vec![0; CHUNK] })
+    }
+
+    /// A stream that something else reads.
+    pub(super) fn of_chunks(chunks: mpsc::Receiver<io::Result<Vec<u8>>>) -> Self {
+        Self { source: Source::Chunks(chunks), buffer: Vec::new() }
     }
 
     /// The next bytes; `None` at the end. May be dropped and called again without losing any.
     pub async fn read(&mut self) -> io::Result<Option<&[u8]>> {
         let length = match &mut self.source {
             Source::Polled(fd, kind) => read_polled(fd, *kind, &mut self.buffer).await?,
-            Source::Thread(chunks) => match chunks.recv().await {
+            Source::Chunks(chunks) => match chunks.recv().await {
                 Some(chunk) => {
                     self.buffer = chunk?;
                     self.buffer.len()
@@ -112,7 +118,7 @@ impl Inlet {
     pub fn is_hung_up(&self) -> bool {
         match &self.source {
             Source::Polled(fd, _) => events(fd.as_fd(), CLOSED).intersects(CLOSED),
-            Source::Thread(_) => false,
+            Source::Chunks(_) => false,
         }
     }
 }
