@@ -34,4 +34,5 @@ pub use flight::MOST_IN_FLIGHT;
 pub use past::{Alone, Elsewhere, Written};
 pub use pins::{Pinned, Pins};
 pub use refusal::{About, BlockResponse, Cause, REFUSED, Refusal, Shape};
+pub use server::noise;
 pub use session::{FilterTools, Opening, Session, Side, Terms, Through};

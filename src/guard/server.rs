@@ -164,14 +164,18 @@ impl Session {
     /// A line that is no JSON would break the host's parser: people get it, the host does not.
     fn divert(&self, line: Line<'_>, now: Now, out: &mut Outbox) -> Admission {
         if self.is_gated() {
-            let text = String::from_utf8_lossy(line.content().get(..NOISE_SHOWN).unwrap_or(line.content()))
-                .into_owned();
-            out.say.push(format!("the server printed to stdout: {}", text.escape_debug()));
+            out.say.push(noise(line.content()));
             let text = format!("a line of {} bytes that is no JSON went to stderr", line.bytes.len());
             out.records.push(notice(now, NoticeKind::NoiseDiverted, text));
         }
         Admission::Drop
     }
+}
+
+/// What people are told of a line that is no JSON: the beginning of it, escaped.
+pub fn noise(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line.get(..NOISE_SHOWN).unwrap_or(line));
+    format!("the server printed to stdout: {}", text.escape_debug())
 }
 
 /// How a call ended, for the kinds that are answers.

@@ -222,7 +222,7 @@ impl Session {
                     tool_call_id: tool_call_id.as_deref(),
                     mode: self.stance.base,
                 };
-                out.to_client.extend(refusal.frame(Some(&spelled(&id)), Shape::Error));
+                out.to_client.extend(refusal.frame(Some(&id.to_json()), Shape::Error));
             }
         }
         let asked = self.asked.drain().into_iter().map(|(_, request)| request);
@@ -286,11 +286,4 @@ fn default_reason(policy: &Policy, stance: &Stance) -> Arc<str> {
 /// A notice as a record.
 pub(super) fn notice(now: Now, kind: NoticeKind, text: String) -> Record {
     Record::Notice(Notice { unix_ms: now.unix_ms, kind, text })
-}
-
-fn spelled(id: &IdKey) -> String {
-    match id {
-        IdKey::Number(number) => number.to_string(),
-        IdKey::Text(text) => serde_json::Value::from(&**text).to_string(),
-    }
 }

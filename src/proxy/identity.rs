@@ -9,7 +9,7 @@ use crate::clock::now;
 use crate::policy::Facts;
 use crate::record::SessionInfo;
 use crate::settings::{Config, Server};
-use crate::store::this_process;
+use crate::store::{random_word, this_process};
 
 /// Who is at work in front of a server that works in `folder`; also for questions about calls that nobody makes.
 ///
@@ -75,15 +75,7 @@ pub fn folder(config: &Config, server: &str) -> Option<PathBuf> {
 /// # Errors
 /// When the system gives no random numbers.
 pub fn session_id() -> io::Result<String> {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut bytes = [0; 10];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| io::Error::other(format!("the system gives no random numbers: {error}")))?;
-    Ok(bytes
-        .iter()
-        .filter_map(|byte| DIGITS.get(usize::from(byte % 32)))
-        .map(|digit| char::from(*digit))
-        .collect())
+    random_word::<10>()
 }
 
 /// `~`
@@ -162,14 +154,7 @@ fn without_credentials(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{remote, repository, session_id, user, without_credentials};
-
-    #[test]
-    fn session_ids_differ_and_are_easy_to_read() {
-        let (one, two) = (session_id().unwrap(), session_id().unwrap());
-        assert_ne!(one, two);
-        assert!(one.len() == 10 && one.bytes().all(|b| b.is_ascii_alphanumeric() && !b"ilou".contains(&b)));
-    }
+    use super::{remote, repository, user, without_credentials};
 
     #[test]
     fn credentials_do_not_name_a_repository() {

@@ -23,7 +23,7 @@ use crate::policy::{FailMode, NoLinks, ResolvePath};
 use crate::proxy::{Evidence, LocalLinks, Reload, Watching, facts, folder, session_info};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource, Record, SessionInfo};
 use crate::settings::{Config, Server};
-use crate::store::{ApiKey, Keys, Store};
+use crate::store::{ApiKey, Keys, Store, random_word};
 use crate::wire::shown;
 
 /// Sessions of all keys.
@@ -32,6 +32,9 @@ const MOST_SESSIONS: usize = 1_000;
 const MOST_OF_ONE_KEY: usize = 500;
 /// Requests that wait for a session before those who send them do.
 const MOST_ASKS: usize = 16;
+/// Digits of a session's id: 160 random bits, in visible ASCII (2025-03-26, session management). It opens nothing without
+/// the key.
+const SESSION_LENGTH: usize = 32;
 
 /// What only the command line knows how to make.
 pub trait Ground: Send + Sync {
@@ -196,7 +199,8 @@ impl Face {
         let settings = &current.config.settings;
         let Some(place) = settings.servers.get(server) else { return Err(unknown_server()) };
         self.has_room(key)?;
-        let id = session_id().ok_or_else(|| Why::Internal.because("the system gives no random numbers"))?;
+        let id = random_word::<SESSION_LENGTH>()
+            .map_err(|_| Why::Internal.because("the system gives no random numbers"))?;
         let agent = key.agent.as_deref();
         let folder = folder(&current.config, server);
         let info = session_info(&current.config, agent, server, folder);
@@ -363,20 +367,6 @@ pub(super) fn unknown_server() -> Refused {
 /// A session that has begun to end is kept under a name that no client can send.
 fn ending(id: &str) -> String {
     format!("{id}\n")
-}
-
-/// 160 random bits, in visible ASCII (2025-03-26, session management). It opens nothing without the key.
-fn session_id() -> Option<String> {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(
-        bytes
-            .iter()
-            .filter_map(|byte| DIGITS.get(usize::from(byte % 32)))
-            .map(|digit| char::from(*digit))
-            .collect(),
-    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

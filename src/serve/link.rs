@@ -20,11 +20,11 @@ use super::stream::{End, Gone, Reader, Stream};
 use super::streams::Streams;
 use super::upstream::{FromServer, ToServer};
 use crate::clock::now;
-use crate::guard::{Outbox, Side, Through};
+use crate::guard::{Outbox, Side, Through, noise};
 use crate::proxy::{Evidence, Reload};
 use crate::record::Record;
 use crate::transport::remote::Said;
-use crate::wire::{IdKey, glance};
+use crate::wire::{GlanceKind, IdKey, glance};
 
 /// How long requests in flight may take when the face ends.
 const GRACE: Duration = Duration::from_secs(10);
@@ -188,12 +188,7 @@ impl Link {
     async fn post(&self, mut posted: Posted, answer: oneshot::Sender<Reply>) {
         let spelled = self.rename(&mut posted);
         let line = std::mem::take(&mut posted.line);
-        let is_tee = self.is_tee(Side::Client);
-        if is_tee {
-            self.to.send(&line);
-        }
-        let outbox = self.evidence.session.borrow_mut().client_bytes(&line, now());
-        let mut outbox = self.evidence.before(outbox).await;
+        let mut outbox = self.take(&line).await;
         let reply = if is_malformed(&outbox.to_client) {
             Reply::Malformed(std::mem::take(&mut outbox.to_client))
         } else if !posted.asks.is_empty() {
@@ -203,7 +198,7 @@ impl Link {
                 routes.depart(asked, stream.number(), spelled.clone());
             }
             reader.map_or(Reply::Accepted, Reply::Answers)
-        } else if is_tee && posted.kind == Kind::Unreadable {
+        } else if posted.kind == Kind::Unreadable && self.is_tee(Side::Client) {
             let (stream, reader) = self.streams.open();
             let mut unreadable = self.unreadable.borrow_mut();
             unreadable.retain(Stream::is_read);
@@ -218,6 +213,15 @@ impl Link {
         if let Some(stream) = posted.cancels.and_then(|id| self.routes.borrow_mut().cancel(&id)) {
             self.end(stream, End::Closed);
         }
+    }
+
+    /// One line of the client, or in its name: sent at once where nothing can enforce.
+    async fn take(&self, line: &[u8]) -> Outbox {
+        if self.is_tee(Side::Client) {
+            self.to.send(line);
+        }
+        let outbox = self.evidence.session.borrow_mut().client_bytes(line, now());
+        self.evidence.before(outbox).await
     }
 
     /// One line of the server.
@@ -272,19 +276,21 @@ impl Link {
 
     /// A line that is no message would be an answer to nobody: people get it.
     fn astray(&self, content: &[u8]) {
-        if glance(content).kind == crate::wire::GlanceKind::NotJson {
-            let text = String::from_utf8_lossy(content.get(..400).unwrap_or(content)).into_owned();
-            (self.evidence.say)(&format!("the server printed to stdout: {}", text.escape_debug()));
+        if glance(content).kind == GlanceKind::NotJson {
+            (self.evidence.say)(&noise(content));
         }
     }
 
     /// An error without id is the answer to a message that nobody could read, if there was one.
     fn is_about_the_unreadable(&self, content: &[u8]) -> bool {
-        let seen = glance(content);
-        if seen.kind != crate::wire::GlanceKind::Error || seen.id.is_some() {
+        let mut waiting = self.unreadable.borrow_mut();
+        if waiting.is_empty() {
             return false;
         }
-        let mut waiting = self.unreadable.borrow_mut();
+        let seen = glance(content);
+        if seen.kind != GlanceKind::Error || seen.id.is_some() {
+            return false;
+        }
         while let Some(stream) = waiting.pop_front() {
             if stream.is_read() {
                 stream.push([content, b"\n"].concat(), Some(End::Answered));
@@ -314,18 +320,11 @@ impl Link {
 
     /// The client closed the response (2026-07-28: that takes the request back). Servers on stdio are told in words.
     async fn cancel(&self, id: &IdKey) {
-        let id = match id {
-            IdKey::Number(number) => number.to_string(),
-            IdKey::Text(text) => serde_json::Value::from(&**text).to_string(),
-        };
+        let id = id.to_json();
         let line = format!(
             "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{id},\"reason\":\"the client closed the response\"}}}}\n"
         );
-        if self.is_tee(Side::Client) {
-            self.to.send(line.as_bytes());
-        }
-        let outbox = self.evidence.session.borrow_mut().client_bytes(line.as_bytes(), now());
-        let outbox = self.evidence.before(outbox).await;
+        let outbox = self.take(line.as_bytes()).await;
         self.perform(outbox, None);
     }
 

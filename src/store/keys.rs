@@ -12,16 +12,16 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
-use super::{StoreError, schema};
+use super::{StoreError, random_word, schema};
 use crate::clock::unix_ms;
 use crate::settings::Durability;
 
 /// What every key begins with, so that scanners of repositories and logs can know one.
 const PREFIX: &str = "cg_";
-/// Random bytes of a key.
-const SECRET_BYTES: usize = 32;
-/// Random bytes of an id: enough to tell keys apart, short enough to type.
-const ID_BYTES: usize = 5;
+/// Random digits of a key, five bits each: 260 bits.
+const SECRET_LENGTH: usize = 52;
+/// Random digits of an id: enough to tell keys apart, short enough to type.
+const ID_LENGTH: usize = 8;
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -127,7 +127,7 @@ impl Keys {
 
     /// Makes a key. The name of a revoked one may be used again.
     pub fn add(&self, name: &str, agent: Option<&str>, scopes: &[Scope]) -> Result<Added, StoreError> {
-        let secret = Secret(format!("{PREFIX}{}", random::<SECRET_BYTES>()?));
+        let secret = Secret(format!("{PREFIX}{}", random::<SECRET_LENGTH>()?));
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(other) = in_use(&transaction, name)? {
@@ -137,7 +137,7 @@ impl Keys {
         scopes.sort_unstable();
         scopes.dedup();
         let key = ApiKey {
-            id: random::<ID_BYTES>()?,
+            id: random::<ID_LENGTH>()?,
             name: name.to_owned(),
             agent: agent.map(str::to_owned),
             scopes,
@@ -259,27 +259,6 @@ fn hash(bearer: &str) -> [u8; 32] {
     Sha256::digest(bearer.as_bytes()).into()
 }
 
-/// So many random bytes in Crockford's base 32, lower case.
-fn random<const BYTES: usize>() -> Result<String, StoreError> {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    let (mut text, mut kept, mut bits) = (String::new(), 0_u32, 0);
-    for byte in bytes {
-        kept = kept << 8 | u32::from(byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            text.extend(digit(DIGITS, kept >> bits));
-            kept &= (1 << bits) - 1;
-        }
-    }
-    if bits > 0 {
-        text.extend(digit(DIGITS, kept << (5 - bits)));
-    }
-    Ok(text)
-}
-
-fn digit(digits: &[u8; 32], five_bits: u32) -> Option<char> {
-    digits.get(usize::try_from(five_bits & 31).ok()?).map(|digit| char::from(*digit))
+fn random<const LENGTH: usize>() -> Result<String, StoreError> {
+    random_word::<LENGTH>().map_err(|error| StoreError::Unavailable(error.to_string()))
 }

@@ -33,6 +33,7 @@ mod schema;
 mod standing;
 mod tools;
 mod verify;
+mod word;
 mod writer;
 
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub use row::{AuditRow, JsonText};
 pub use running::{LoadedRow, RuleRow, SessionRow, Sessions};
 pub use standing::{KeptTool, PinRow, Standing};
 pub use verify::{ChainFault, Verification};
+pub use word::random_word;
 
 use crate::clock;
 use crate::record::{Assignment, PolicySource, Record, SessionInfo};

@@ -20,6 +20,16 @@ pub enum IdKey {
     Text(Box<str>),
 }
 
+impl IdKey {
+    /// As JSON text: one spelling of the id, not that of the request.
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => serde_json::Value::from(&**text).to_string(),
+        }
+    }
+}
+
 impl<'a> Id<'a> {
     /// The id that this value is; `None` for every value that must not be one (MCP allows strings and integers, and
     /// readers disagree about what does not fit in 64 bits or has a fraction).
