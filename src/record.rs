@@ -2,9 +2,13 @@
 //!
 //! Nothing here is ever shown to the agent.
 
+mod question;
+
 use std::sync::Arc;
 
 use crate::policy::{Effect, Grade, Mode};
+
+pub use question::{Channel, Confirm, Grant, Question, Turn, TurnKind};
 
 /// A moment: wall time for people, steady time for durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -30,6 +34,10 @@ pub enum Record {
     Tools(Listing),
     /// What other processes are to know of a call; no row of the log.
     Trace(Trace),
+    /// A question to people.
+    Question(Box<Question>),
+    /// What became of one.
+    Turn(Turn),
 }
 
 /// A governed frame and what became of it.

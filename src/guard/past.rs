@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::hold::{Earlier, Like, Taken};
 use super::pins::{Pinned, Pins};
 use crate::policy::{Budget, Facts, Grade, Label, Marked, On, Past, Policy, Reach, Setting, Traces};
 use crate::record::{Mark, Now, Spending, Trace};
@@ -35,6 +36,10 @@ pub trait Elsewhere {
     /// Whether a definition of a server is pinned, by its [`crate::policy::Imprint::hash`]; `None` where it cannot be
     /// told.
     fn pinned(&self, server: &str, hash: &str) -> Option<Pinned>;
+    /// What has become of questions like this one; `None` where it cannot be told.
+    fn earlier(&self, like: &Like<'_>) -> Option<Earlier>;
+    /// Lets the call with this number through by an approved question; `None` where that cannot be written down now.
+    fn take(&self, question: &str, number: u64, now_ms: i64) -> Option<Taken>;
 }
 
 /// When a label was last set by any process, milliseconds since the Unix epoch.
@@ -65,6 +70,14 @@ impl Elsewhere for Alone {
 
     fn pinned(&self, _server: &str, _hash: &str) -> Option<Pinned> {
         Some(Pinned::NothingYet)
+    }
+
+    fn earlier(&self, _like: &Like<'_>) -> Option<Earlier> {
+        Some(Earlier::Nothing)
+    }
+
+    fn take(&self, _question: &str, _number: u64, _now_ms: i64) -> Option<Taken> {
+        Some(Taken::Yes)
     }
 }
 

@@ -61,7 +61,9 @@ impl Session {
                 | Record::Completion(_)
                 | Record::Gap(_)
                 | Record::Notice(_)
-                | Record::Tools(_) => {}
+                | Record::Tools(_)
+                | Record::Question(_)
+                | Record::Turn(_) => {}
             }
         }
         records.retain(|record| !matches!(record, Record::Trace(trace) if trace.is_empty()));

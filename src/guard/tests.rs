@@ -98,7 +98,9 @@ impl Step {
             | Record::Gap(_)
             | Record::Notice(_)
             | Record::Tools(_)
-            | Record::Trace(_) => None,
+            | Record::Trace(_)
+            | Record::Question(_)
+            | Record::Turn(_) => None,
         })
     }
 }

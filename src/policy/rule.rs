@@ -132,6 +132,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// What kind of damage the rule prevents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Class {
@@ -144,6 +156,18 @@ pub enum Class {
     Normal,
     /// `high_traffic`
     HighTraffic,
+}
+
+impl Class {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prohibited => "prohibited",
+            Self::Irreversible => "irreversible",
+            Self::Normal => "normal",
+            Self::HighTraffic => "high_traffic",
+        }
+    }
 }
 
 /// `[[rule.test]]`: a call and the verdict that the whole policy must give.

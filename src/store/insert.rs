@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
+use super::approvals;
 use super::batch::{Batches, Way};
 use super::chain::{self, Encoder, Hash, JUDGEMENT_COLUMN, Table};
 use super::intake::{Entry, Event, count, json, text};
@@ -85,6 +86,8 @@ impl<'a> Appending<'a> {
             }
             Entry::Event(event) => self.event(event),
             Entry::Trace(trace) => past::write(self.connection, &self.state.info.session, trace).map(|()| 0),
+            Entry::Question(asked) => asked.insert(self.connection, &self.state.info).map(|()| 0),
+            Entry::Turn(turn) => approvals::write(self.connection, &self.state.info, turn).map(|()| 0),
         }
     }
 

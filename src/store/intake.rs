@@ -7,13 +7,16 @@ use std::sync::Arc;
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 
+use super::approvals::{self, Asked};
 use super::chain::JUDGEMENT_COLUMN;
 use super::judgement::{Judgement, Recent};
+use super::key::Key;
 use super::tools::Tools;
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
-    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Record, SessionInfo, Status, Trace,
+    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Question, Record, SessionInfo, Status,
+    Trace, Turn,
 };
 use crate::settings::KeepArguments;
 use crate::wire::shown;
@@ -33,6 +36,10 @@ pub(super) enum Entry {
     Tools(Tools),
     /// What other processes are to know of a call.
     Trace(Trace),
+    /// A question to people, redacted.
+    Question(Box<Asked>),
+    /// What became of one, redacted.
+    Turn(Turn),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -89,6 +96,7 @@ fn status_number(status: Status) -> i64 {
 /// Turns records into rows.
 #[derive(Debug)]
 pub(super) struct Intake {
+    key: Key,
     redactor: Redactor,
     keep: Keep,
     judgements: Recent,
@@ -96,14 +104,14 @@ pub(super) struct Intake {
 
 impl Intake {
     /// `key` is the store's.
-    pub(super) fn new(key: [u8; 32], arguments: KeepArguments) -> Self {
+    pub(super) fn new(key: Key, arguments: KeepArguments) -> Self {
         let keep = match arguments {
             KeepArguments::Full => Keep::Full,
             KeepArguments::Redacted => Keep::Redacted,
             KeepArguments::Keys => Keep::Keys,
             KeepArguments::None => Keep::None,
         };
-        Self { redactor: Redactor::new(key), keep, judgements: Recent::default() }
+        Self { key, redactor: Redactor::new(key), keep, judgements: Recent::default() }
     }
 
     /// What takes out secrets here.
@@ -119,7 +127,9 @@ impl Intake {
             | Record::Gap(_)
             | Record::Notice(_)
             | Record::Tools(_)
-            | Record::Trace(_) => None,
+            | Record::Trace(_)
+            | Record::Question(_)
+            | Record::Turn(_) => None,
         };
         self.entry(&record, arguments)
     }
@@ -132,7 +142,9 @@ impl Intake {
             | Record::Gap(_)
             | Record::Notice(_)
             | Record::Tools(_)
-            | Record::Trace(_) => None,
+            | Record::Trace(_)
+            | Record::Question(_)
+            | Record::Turn(_) => None,
         };
         self.entry(record, arguments)
     }
@@ -149,6 +161,8 @@ impl Intake {
             Record::Notice(notice) => self.notice(notice),
             Record::Tools(list) => return Entry::Tools(Tools::of(list, &self.redactor)),
             Record::Trace(trace) => return Entry::Trace(trace.clone()),
+            Record::Question(question) => return Entry::Question(self.question(question)),
+            Record::Turn(turn) => return Entry::Turn(self.turn(turn)),
         })
     }
 
@@ -189,6 +203,28 @@ impl Intake {
             note: Some(self.redactor.prose(&notice.text)),
             ..Event::new(Kind::Notice, notice.unix_ms)
         }
+    }
+
+    /// What is asked, with the arguments as the log keeps them.
+    fn question(&self, question: &Question) -> Box<Asked> {
+        let mut asked = question.clone();
+        let arguments = asked.arguments.take();
+        let kept = arguments.map(|arguments| self.redactor.read_arguments(arguments, self.keep));
+        let (arguments, lost) = kept.map(|kept| (kept.text, kept.lost)).unwrap_or_default();
+        asked.tool = shown(&self.redactor.prose(&asked.tool));
+        asked.method = shown(&asked.method);
+        asked.reason = self.redactor.prose(&asked.reason).into();
+        Box::new(Asked {
+            binding: approvals::sealed(&self.key, &asked.binding),
+            arguments,
+            lost: (!lost.is_empty()).then(|| json(&lost)),
+            question: asked,
+        })
+    }
+
+    fn turn(&self, turn: &Turn) -> Turn {
+        let reason = turn.reason.as_deref().map(|reason| self.redactor.prose(reason));
+        Turn { reason, ..turn.clone() }
     }
 
     /// What the other side says about itself is cut like any other name from outside.

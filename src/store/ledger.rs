@@ -204,7 +204,9 @@ impl Ledger {
             | Entry::Policy(_)
             | Entry::Assignment(_)
             | Entry::Tools(_)
-            | Entry::Trace(_) => {
+            | Entry::Trace(_)
+            | Entry::Question(_)
+            | Entry::Turn(_) => {
                 self.pending.push(entry);
             }
         }
@@ -304,7 +306,9 @@ impl Entry {
             | Self::Policy(_)
             | Self::Assignment(_)
             | Self::Tools(_)
-            | Self::Trace(_) => None,
+            | Self::Trace(_)
+            | Self::Question(_)
+            | Self::Turn(_) => None,
         }
     }
 }

@@ -5,10 +5,11 @@
 //! rows away, and leaves a sealed account of them.
 //!
 //! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view
-//! `audit`; 0005: API keys; 0006: pinned definitions), [`Store`] (the two ways in), `queue` (what waits), `intake` and
+//! `audit`; 0005: API keys; 0006: pinned definitions; 0007: questions to people), [`Store`] (the two ways in), `queue` (what waits), `intake` and
 //! `judgement` (from records to rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the thread), `chain` and
-//! `verify` (the hashes), [`Reader`], [`prune()`]. [`Keys`] stand beside the log.
+//! `verify` (the hashes), [`Reader`], [`prune()`]. [`Keys`] and [`Approvals`] stand beside the log.
 
+mod approvals;
 mod batch;
 mod chain;
 mod error;
@@ -48,13 +49,14 @@ use std::{fmt, thread};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub use approvals::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, Rulings, TurnRow, Which};
 pub use error::{NotNow, StoreError};
 pub use keys::{Added, ApiKey, Keys, Revoked, Scope, Secret};
 pub use known::{CalledWith, ToolRow};
 pub use notices::{NoticeRow, Noticed};
 pub use past::Others;
 pub use pins::{Acceptance, accept};
-pub use process::this_process;
+pub use process::{ancestry, this_process};
 pub use prune::{Act, Prune, Pruned, prune};
 pub use reader::{Count, Filter, Order, Reader};
 pub use recall::{Earlier, EarlierCall, Nearest, Recalled};

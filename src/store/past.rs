@@ -3,15 +3,18 @@
 //! It refuses to say "nothing happened" where it cannot read. Invariant: what a call leaves behind is written in the
 //! transaction of its record, and read without waiting for any writer.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
+use super::key::{self, Key};
 use super::{StoreError, schema};
-use crate::guard::{Elsewhere, Pinned, Pins, Written};
+use crate::guard::{Earlier, Elsewhere, Like, Pinned, Pins, Taken, Written};
 use crate::policy::Grade;
 use crate::record::{Mark, Spending, Trace};
+use crate::settings::Durability;
 
 const COUNT: &str = "INSERT INTO budgets (key, slot, session, calls, until_ms) VALUES (?1, ?2, ?3, 1, ?4) \
     ON CONFLICT DO UPDATE SET calls = calls + 1";
@@ -20,6 +23,9 @@ const LET_GO: &str = "DELETE FROM budgets WHERE key = ?1 AND slot < ?2 - 130";
 const SET: &str = "INSERT INTO marks (owner, label, possibly_ms, surely_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
     ON CONFLICT DO UPDATE SET possibly_ms = max(possibly_ms, excluded.possibly_ms), until_ms = excluded.until_ms, \
     surely_ms = max(coalesce(surely_ms, excluded.surely_ms), coalesce(excluded.surely_ms, surely_ms))";
+
+/// How long what is written on the spot waits for other writers.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// Writes what a call leaves behind, within a transaction.
 pub(super) fn write(connection: &Connection, session: &str, trace: &Trace) -> Result<()> {
@@ -48,12 +54,50 @@ pub struct Others {
     session: String,
     /// Opened by the first question: most policies never ask.
     connection: RefCell<Option<Connection>>,
+    /// Opened by the first approval that a call goes through by.
+    writing: RefCell<Option<Connection>>,
+    key: OnceCell<Key>,
 }
 
 impl Others {
     /// Those that share the store at `path` with `session`.
     pub fn new(path: PathBuf, session: String) -> Self {
-        Self { path, session, connection: RefCell::default() }
+        Self {
+            path,
+            session,
+            connection: RefCell::default(),
+            writing: RefCell::default(),
+            key: OnceCell::new(),
+        }
+    }
+
+    /// The session that asks.
+    pub(super) fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// The store's key; `None` where it cannot be had.
+    pub(super) fn key(&self) -> Option<Key> {
+        if let Some(key) = self.key.get() {
+            return Some(*key);
+        }
+        let key = key::read_or_make(&self.path).ok()?;
+        Some(*self.key.get_or_init(|| key))
+    }
+
+    /// Writes something on the spot, which is rare; `None` where it cannot be done at once.
+    pub(super) fn write<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T>) -> Option<T> {
+        let mut place = self.writing.borrow_mut();
+        let connection = match place.take() {
+            Some(connection) => connection,
+            None => schema::open_again(&self.path, Durability::Normal).ok()?,
+        };
+        let connection = place.insert(connection);
+        let done = connection.busy_timeout(AT_ONCE).and_then(|()| work(connection));
+        if done.is_err() {
+            *place = None;
+        }
+        done.ok()
     }
 
     /// Asks; `nothing` where nobody has written yet, `None` where the store cannot be read.
@@ -108,5 +152,13 @@ impl Elsewhere for Others {
 
     fn pinned(&self, server: &str, hash: &str) -> Option<Pinned> {
         self.pin_of(server, hash)
+    }
+
+    fn earlier(&self, like: &Like<'_>) -> Option<Earlier> {
+        Self::earlier(self, like)
+    }
+
+    fn take(&self, question: &str, number: u64, now_ms: i64) -> Option<Taken> {
+        self.take_grant(question, number, now_ms)
     }
 }

@@ -5,10 +5,42 @@
 
 use rustix::process::{Pid, getpid, test_kill_process};
 
+use crate::wire::shown;
+
+/// Longer chains are cut.
+const MOST_ANCESTORS: usize = 32;
+
 /// When this process began, in terms that no other process with its id will ever share. `None` where the system does
 /// not tell.
 pub fn this_process() -> Option<String> {
     began(getpid().as_raw_nonzero().get())
+}
+
+/// The processes that this one came through, itself first: `callgate 71 < bash 70 < sshd 12`. Names are those that the
+/// processes give themselves.
+pub fn ancestry() -> String {
+    let mut pid = getpid().as_raw_nonzero().get();
+    let mut chain = Vec::new();
+    while pid > 1 && chain.len() < MOST_ANCESTORS {
+        let Some((name, parent)) = name_and_parent(pid) else { break };
+        chain.push(format!("{} {pid}", shown(&name)));
+        pid = parent;
+    }
+    chain.join(" < ")
+}
+
+/// proc(5), `/proc/PID/stat`, fields 2 and 4.
+#[cfg(target_os = "linux")]
+fn name_and_parent(pid: i32) -> Option<(String, i32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, tail) = stat.rsplit_once(')')?;
+    let name = head.split_once('(')?.1.to_owned();
+    Some((name, tail.split_whitespace().nth(1)?.parse().ok()?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name_and_parent(_pid: i32) -> Option<(String, i32)> {
+    None
 }
 
 /// Whether the process is alive that had this id and, where it is known, this beginning.

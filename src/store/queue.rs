@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use crate::clock;
-use crate::record::{Assignment, Listing, PolicySource, Record, SessionInfo};
+use crate::record::{Assignment, Listing, PolicySource, Question, Record, SessionInfo};
 
 /// How long the writer gathers after the first record of a batch.
 const GATHER: Duration = Duration::from_millis(20);
@@ -347,9 +347,13 @@ fn lists_apart(records: Vec<Record>) -> (Vec<Listing>, Vec<Record>) {
             lists.push(list);
             None
         }
-        Record::Call(_) | Record::Completion(_) | Record::Gap(_) | Record::Notice(_) | Record::Trace(_) => {
-            Some(record)
-        }
+        Record::Call(_)
+        | Record::Completion(_)
+        | Record::Gap(_)
+        | Record::Notice(_)
+        | Record::Trace(_)
+        | Record::Question(_)
+        | Record::Turn(_) => Some(record),
     });
     let rest = rest.collect();
     (lists, rest)
@@ -378,5 +382,10 @@ fn size(record: &Record) -> usize {
             Record::Notice(notice) => notice.text.len(),
             Record::Tools(list) => return list_size(list),
             Record::Trace(trace) => trace.spendings.len() * 64 + trace.marks.len() * 128,
+            Record::Question(question) => {
+                let arguments = question.arguments.as_deref().map_or(0, str::len);
+                size_of::<Question>() + question.tool.len() + question.reason.len() + arguments
+            }
+            Record::Turn(turn) => turn.reason.as_deref().map_or(0, str::len),
         }
 }

@@ -63,7 +63,9 @@ fn stopped(run: &Value) -> Vec<bool> {
                 | Record::Gap(_)
                 | Record::Notice(_)
                 | Record::Tools(_)
-                | Record::Trace(_) => None,
+                | Record::Trace(_)
+                | Record::Question(_)
+                | Record::Turn(_) => None,
             });
             let stopped = verdict.unwrap() >= Effect::RequireApproval;
             if !stopped {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::guard::{Earlier, Like, Taken};
 
 fn budget(max: u32, per_s: u64, key: u32) -> Budget {
     let mut bytes = [0; 32];
@@ -40,6 +41,14 @@ impl Elsewhere for Says {
     }
 
     fn pinned(&self, _server: &str, _hash: &str) -> Option<Pinned> {
+        None
+    }
+
+    fn earlier(&self, _like: &Like<'_>) -> Option<Earlier> {
+        None
+    }
+
+    fn take(&self, _question: &str, _number: u64, _now_ms: i64) -> Option<Taken> {
         None
     }
 }

@@ -218,7 +218,9 @@ proptest! {
             | Record::Gap(_)
             | Record::Notice(_)
             | Record::Tools(_)
-            | Record::Trace(_) => None,
+            | Record::Trace(_)
+            | Record::Question(_)
+            | Record::Turn(_) => None,
             });
             rows.map(|call| (call.method, call.tool, call.verdict, call.rule)).collect::<Vec<_>>()
         };

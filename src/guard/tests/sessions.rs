@@ -189,6 +189,19 @@ fn recorded(record: &Record) -> String {
             let (number, spent) = (trace.number, trace.spendings.len());
             format!("record: trace of {number}: {spent} counted{}", marks.collect::<String>())
         }
+        Record::Question(asked) => {
+            let channels: Vec<&str> = asked.channels.iter().map(|channel| channel.as_str()).collect();
+            format!(
+                "record: question {} about {} for {}, good {}, by {}; {}",
+                asked.id,
+                asked.number,
+                asked.owner,
+                asked.grant,
+                channels.join(" and "),
+                asked.reason
+            )
+        }
+        Record::Turn(turn) => format!("record: question {} is {}", turn.question, turn.kind.as_str()),
     }
 }
 
