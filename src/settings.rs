@@ -3,6 +3,7 @@
 //! It refuses a file with any fault in it, and reports all of them at once. Invariant: what comes out was
 //! checked in full, and no fault quotes a value that stands under `env` or `headers_env`.
 
+mod approval;
 pub mod edit;
 pub mod format;
 mod header;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use crate::guard::{BlockResponse, FilterTools, Terms};
+use crate::guard::{Approval, BlockResponse, FilterTools, Terms};
 use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
 use crate::policy::{Diagnostic, FailMode, ModeSettings, Part, Policy, compile, parts};
@@ -56,6 +57,7 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
         source,
         compile::Surroundings {
             server_names: settings.servers.keys().cloned().collect(),
+            channels: settings.approval.channels.clone(),
             ..environment.surroundings(servers, settings.audit.path.as_deref(), &parts)
         },
         &mut reading,
@@ -157,6 +159,7 @@ impl Config {
             block_response: self.settings.block_response,
             max_frame: self.settings.max_frame,
             filter_tools: self.settings.filter_tools.clone(),
+            approval: self.settings.approval.clone(),
         }
     }
 }
@@ -176,6 +179,8 @@ pub struct Settings {
     pub max_frame: usize,
     /// `filter_tools`, of the file and of servers.
     pub filter_tools: FilterTools,
+    /// `[approval]`.
+    pub approval: Approval,
 }
 
 impl Default for Settings {
@@ -187,6 +192,7 @@ impl Default for Settings {
             block_response: BlockResponse::default(),
             max_frame: MAX_FRAME,
             filter_tools: FilterTools::default(),
+            approval: Approval::default(),
         }
     }
 }

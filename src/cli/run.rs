@@ -15,7 +15,9 @@ use super::upstream::{Given, Upstream, start};
 use crate::clock;
 use crate::guard::{Opening, Session};
 use crate::policy::{NoLinks, ResolvePath};
-use crate::proxy::{Ends, LocalLinks, Reloads, Run as Driven, Signals, drive, facts, session_info};
+use crate::proxy::{
+    Ends, LocalLinks, Reloads, Run as Driven, Signals, Waiting, drive, facts, session_info, unguessable,
+};
 use crate::record::SessionInfo;
 use crate::settings::Config;
 use crate::store::Others;
@@ -69,7 +71,7 @@ impl Run {
                 let links: Box<dyn ResolvePath> =
                     if upstream.is_remote() { Box::new(NoLinks) } else { Box::new(LocalLinks) };
                 let started = early.map_or_else(|| upstream.start(), Ok)?;
-                drive_session(loaded, started, (info, links), signals).await
+                Box::pin(drive_session(loaded, started, (info, links), signals)).await
             }
             Err(error) => {
                 if let Some(started) = &mut early {
@@ -109,7 +111,8 @@ async fn drive_session(
     let reloads = Arc::new(Reloads::default());
     let watching = loaded.watch(&reloads)?;
     let store = loaded.store(&info)?;
-    let others = Others::new(places::store(&loaded.config)?, info.session.clone());
+    let path = places::store(&loaded.config)?;
+    let others = Others::new(path.clone(), info.session.clone());
     let session = Session::new(Opening {
         terms: loaded.config.terms(),
         unguarded: loaded.unguarded,
@@ -118,6 +121,7 @@ async fn drive_session(
         links,
         elsewhere: Box::new(others),
         steady_us: clock::steady_us,
+        random_word: unguessable,
     });
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
     let ends = Ends {
@@ -127,5 +131,7 @@ async fn drive_session(
         to_server: started.to,
         peer: started.peer,
     };
-    Ok(drive(Driven { session, store, reloads, watching, signals, say: paint::say }, ends).await)
+    let waiting = Waiting::new(path);
+    let run = Driven { session, store, waiting, reloads, watching, signals, say: paint::say };
+    Ok(Box::pin(drive(run, ends)).await)
 }

@@ -22,7 +22,7 @@ use super::start::Start;
 use super::{Exit, paint};
 use crate::clock::now;
 use crate::guard::Elsewhere;
-use crate::proxy::{Reloads, Signals, session_info};
+use crate::proxy::{Reloads, Signals, Waiting, session_info};
 use crate::record::SessionInfo;
 use crate::serve::{Check, Current, Foundation, Ground, Listening, is_host, serve};
 use crate::settings::{Durability, KeepArguments};
@@ -208,5 +208,9 @@ impl Ground for Here {
 
     fn elsewhere(&self, info: &SessionInfo) -> Box<dyn Elsewhere> {
         Box::new(Others::new(self.store.clone(), info.session.clone()))
+    }
+
+    fn waiting(&self) -> Waiting {
+        Waiting::new(self.store.clone())
     }
 }

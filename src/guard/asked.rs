@@ -202,6 +202,8 @@ impl Session {
     /// Records that a call carries something beside its arguments: what, but none of it.
     pub(super) fn tell_carried(&self, message: &Message<'_>, number: u64, now: Now, out: &mut Outbox) {
         let [responses, state] = message.carried;
+        // Answers to our own questions have been taken out.
+        let responses = responses.filter(|responses| responses.text() != "{}");
         let is_told = matches!(message.method.as_deref(), Some(mcp::TOOLS_CALL | mcp::PROMPTS_GET));
         if !is_told || self.stance.is_off() || responses.or(state).is_none() {
             return;

@@ -120,6 +120,7 @@ impl Session {
             cause: Cause::Batch,
             reason: ANOTHER,
             explanation: None,
+            said: None,
             rule_id: None,
             policy_id: Some(&self.terms.policy.revision),
             tool_call_id: None,

@@ -118,6 +118,14 @@ impl Catalog {
         known
     }
 
+    /// The hashes of a tool's definitions as they were last listed; none where it was not.
+    pub(super) fn definitions(&self, tool: &str) -> impl Iterator<Item = &str> {
+        self.tools
+            .get(tool)
+            .into_iter()
+            .flat_map(|tool| tool.definitions.iter().map(|one| &*one.imprint.hash))
+    }
+
     /// Whether it could not be told what is pinned, for the first time.
     pub(super) fn goes_blind(&mut self) -> bool {
         self.is_blind && !std::mem::replace(&mut self.told_blind, true)

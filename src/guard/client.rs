@@ -5,11 +5,11 @@
 use std::borrow::Cow;
 
 use super::effect::{Outbox, Passing, SPOILED, Way};
-use super::exchange::{Emit, Exchange, Origin, Subject, call_id};
+use super::exchange::{Emit, Exchange, Origin, Subject, Word, call_id};
 use super::flight::{Asks, InFlight};
 use super::past::Left;
 use super::refusal::About;
-use super::session::Session;
+use super::session::{Session, Side};
 use super::tasks::task_id;
 use crate::call::Reading;
 use crate::policy::Mode;
@@ -29,7 +29,7 @@ impl Session {
         let mut lines = std::mem::replace(&mut self.client, Lines::new(0));
         lines.feed(chunk, |line| self.client_line(line, now, &mut out));
         self.client = lines;
-        if self.is_gated() {
+        if self.takes_lines(Side::Client) {
             self.between_lines(&mut out);
         } else {
             self.client.mark_forwarded();
@@ -45,7 +45,7 @@ impl Session {
         let mut out = Outbox::default();
         let mut lines = std::mem::replace(&mut self.client, Lines::new(0));
         let gated = self.is_gated();
-        if !gated {
+        if !self.takes_lines(Side::Client) {
             out.to_server.extend_from_slice(lines.withheld());
         }
         lines.end(|line| {
@@ -61,6 +61,7 @@ impl Session {
             }
         });
         self.client = lines;
+        self.withdraw_all(Word::Cancelled, now, &mut out);
         self.between_lines(&mut out);
         self.between_client_lines(&mut out);
         out
@@ -83,10 +84,19 @@ impl Session {
             return self.malformed(line, Malformed { fault, id: None }, now, out);
         }
         self.learn(message, out);
+        if self.is_own_answer(message, now, out) {
+            return spoil(line, out);
+        }
+        if self.is_gated()
+            && let Some(stripped) = self.without_own_answers(line.bytes, message)
+        {
+            spoil(line, out);
+            return self.client_line(Line { bytes: &stripped, too_long: false, ahead: 0 }, now, out);
+        }
         match self.reading(message) {
             Reading::Call(call) => {
                 let exchange = Exchange::new(self.origin(line.bytes, message), Subject::Call(call));
-                self.exchange(line, exchange, message.id, now, out);
+                self.exchange(line, exchange, Some(message), now, out);
                 self.tell_carried(message, self.number, now, out);
             }
             Reading::Malformed(malformed) => self.malformed(line, malformed, now, out),
@@ -102,7 +112,7 @@ impl Session {
     /// An id that is in flight must not be used again, nor answered: the answer would reach the first request.
     pub(super) fn fault_of_id(&self, message: &Message<'_>) -> Option<Fault> {
         let id = message.id.filter(|_| !message.is_response)?;
-        if self.flight.contains(&id.key()) {
+        if self.has_in_flight(&id.key()) {
             Some(Fault::IdInFlight)
         } else if self.flight.is_full() {
             Some(Fault::TooManyInFlight)
@@ -114,7 +124,7 @@ impl Session {
     pub(super) fn malformed(&mut self, line: Line<'_>, mut malformed: Malformed, now: Now, out: &mut Outbox) {
         // Answering under an id that another request waits for would end that request.
         malformed.id =
-            malformed.id.filter(|id| Id::from_text(id).is_some_and(|id| !self.flight.contains(&id.key())));
+            malformed.id.filter(|id| Id::from_text(id).is_some_and(|id| !self.has_in_flight(&id.key())));
         self.number += 1;
         let origin = Origin {
             line: line.bytes,
@@ -130,19 +140,22 @@ impl Session {
         &mut self,
         line: Line<'_>,
         called: Exchange<'_, super::exchange::Called>,
-        id: Option<Id<'_>>,
+        message: Option<&Message<'_>>,
         now: Now,
         out: &mut Outbox,
     ) {
         let moment = self.moment(now);
         let mut judged = called.judge(&moment);
+        if let Some(message) = message.filter(|_| judged.waits(&moment)) {
+            return self.hold(line, message, judged, now, out);
+        }
         let traces = judged.take_traces(&moment);
         let (record, emit) = judged.settle(&moment, None).into_parts(&moment);
         let mut left = self.remember(&traces, record.number, now);
         match emit {
             Emit::Forward(frame) => {
                 let bytes = self.pass_range(frame, line.ahead, out);
-                self.leave(&record, id, bytes, left.asks(), now, out);
+                self.leave(&record, message.and_then(|message| message.id), bytes, left.asks(), now, out);
             }
             Emit::Refuse(frame) => {
                 out.to_client.extend(frame);
@@ -198,7 +211,7 @@ impl Session {
 
     /// Lets out what has not left yet. In a tee all of it has.
     pub(super) fn pass_range(&self, frame: &[u8], ahead: usize, out: &mut Outbox) -> std::ops::Range<usize> {
-        if !self.is_gated() {
+        if !self.takes_lines(Side::Client) {
             return 0..0;
         }
         out.begun |= ahead > 0;
@@ -222,6 +235,9 @@ impl Session {
 
     /// What messages tell about the session: the client's name, and the revision of the modern era.
     fn learn(&mut self, message: &Message<'_>, out: &mut Outbox) {
+        if message.method.as_deref() == Some(mcp::INITIALIZE) {
+            self.learn_elicitation(message.params);
+        }
         let client = match (message.method.as_deref(), message.meta) {
             (Some(mcp::INITIALIZE), _) => message.params.and_then(|params| params.member("clientInfo")),
             (_, Some(meta)) => meta.member(mcp::META_CLIENT_INFO),
@@ -253,7 +269,9 @@ impl Session {
             return;
         }
         let id = message.params.and_then(|params| params.member("requestId"));
-        let Some(request) = id.and_then(Id::from_json).and_then(|id| self.flight.cancel(&id.key())) else {
+        let Some(id) = id.and_then(Id::from_json) else { return };
+        self.take_back(id, now, out);
+        let Some(request) = self.flight.cancel(&id.key()) else {
             return;
         };
         out.records.extend(request.completion(Status::Cancelled, now, 0));
@@ -293,13 +311,12 @@ fn announcement(record: &CallRecord, session: &str) -> Option<String> {
     let what = match record.outcome {
         Outcome::Blocked | Outcome::FailClosed => "blocked",
         Outcome::Warned => "warning",
-        Outcome::Forwarded
-        | Outcome::Approved
-        | Outcome::Denied
-        | Outcome::Expired
-        | Outcome::Withdrawn
-        | Outcome::Pending
-        | Outcome::FailOpen => return None,
+        Outcome::Approved => "approved",
+        Outcome::Denied => "denied by a person",
+        Outcome::Expired => "nobody ruled in time",
+        Outcome::Withdrawn => "no longer waiting",
+        Outcome::Pending => "answered as pending",
+        Outcome::Forwarded | Outcome::FailOpen => return None,
     };
     let name = match (&*record.method, &*record.tool) {
         (mcp::ELICITATION, mode) if !mode.is_empty() => format!("{} by {}: ", mcp::ELICITATION, shown(mode)),

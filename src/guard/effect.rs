@@ -64,6 +64,22 @@ pub enum Way {
 }
 
 impl Outbox {
+    /// Puts the effects of a later input behind these.
+    pub(super) fn join(&mut self, later: Self) {
+        self.commit_first |= later.commit_first;
+        self.records.extend(later.records);
+        let (server, client) = (self.to_server.len(), self.to_client.len());
+        self.to_server.extend(later.to_server);
+        self.to_client.extend(later.to_client);
+        self.passing.extend(later.passing.into_iter().map(|passing| {
+            let before = if passing.way == Way::ToServer { server } else { client };
+            let bytes = passing.bytes.start + before..passing.bytes.end + before;
+            Passing { bytes, ..passing }
+        }));
+        self.say.extend(later.say);
+        self.session = later.session.or_else(|| self.session.take());
+    }
+
     /// Appends a line for the server and tells where it stands.
     pub(super) fn forward(&mut self, line: &[u8]) -> Range<usize> {
         let start = self.to_server.len();

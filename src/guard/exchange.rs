@@ -3,6 +3,8 @@
 //! Each step consumes the one before, and [`Exchange::into_parts`] is the only exit: no frame leaves unjudged,
 //! judged twice, both forwarded and refused, or without its record.
 
+mod ruling;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,9 +13,13 @@ use super::catalog::Catalog;
 use super::past::{Elsewhere, Hindsight, Memory};
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
-use crate::policy::{By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Traces, Verdict, World};
+use crate::policy::{
+    Budget, By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Traces, Verdict, World,
+};
 use crate::record::{CallRecord, MatchRecord, Now, Outcome};
 use crate::wire::{Fault, Malformed, shown};
+
+pub(super) use ruling::{Wish, Word};
 
 /// The reason where no policy could be loaded at start.
 const NO_POLICY: &str = "no policy could be loaded";
@@ -38,6 +44,8 @@ pub(super) struct Moment<'a> {
     pub server: &'a str,
     pub memory: &'a Memory,
     pub elsewhere: &'a dyn Elsewhere,
+    /// Budgets of which it was told before whether they are spent: those of a call that is judged anew.
+    pub told: &'a [(Budget, bool)],
     /// Whether frames can be held back at all; else this is a tee.
     pub gated: bool,
     /// The reason of everything that the default decides in the base mode: most of all calls.
@@ -62,9 +70,10 @@ impl<'a> Moment<'a> {
         if self.stance.asks_for_pins() { self.catalog.changed(tool, &ask) } else { None }
     }
 
-    fn past(&self) -> Hindsight<'a> {
-        let Self { memory, elsewhere, facts, now, .. } = *self;
-        Hindsight { memory, elsewhere, facts, now, asked: RefCell::default() }
+    /// What a call of this moment can look back on.
+    pub fn past(&self) -> Hindsight<'a> {
+        let Self { memory, elsewhere, facts, now, told, .. } = *self;
+        Hindsight { memory, elsewhere, facts, now, told, asked: RefCell::default() }
     }
 }
 
@@ -109,6 +118,8 @@ pub(super) struct Settled {
     judged: Judged,
     outcome: Outcome,
     refused: Option<Cause>,
+    /// What a person said who denied it.
+    said: Option<String>,
 }
 
 /// What is to leave.
@@ -144,12 +155,7 @@ impl<'a> Exchange<'a, Called> {
 impl<'a> Exchange<'a, Judged> {
     /// What it leaves behind for rules that look back: no labels where it does not leave for the server.
     pub fn take_traces(&mut self, moment: &Moment<'_>) -> Traces {
-        let mut traces = self
-            .stage
-            .verdict
-            .as_mut()
-            .map(|verdict| std::mem::take(&mut verdict.traces))
-            .unwrap_or_default();
+        let mut traces = self.traces();
         if !traces.labels.is_empty() && self.stops(moment) {
             traces.labels.clear();
         }
@@ -174,7 +180,7 @@ impl<'a> Exchange<'a, Judged> {
         Exchange {
             origin: self.origin,
             subject: self.subject,
-            stage: Settled { judged: self.stage, outcome, refused },
+            stage: Settled { judged: self.stage, outcome, refused, said: None },
         }
     }
 
@@ -230,9 +236,14 @@ impl<'a> Exchange<'a, Settled> {
         let reason = match cause {
             Cause::Batch => ANOTHER.to_owned(),
             Cause::FailClosed | Cause::GuardError => NO_POLICY.to_owned(),
-            Cause::Denied | Cause::ApprovalUnavailable | Cause::Malformed(_) | Cause::ServerExited => {
-                self.reason(moment, by, Mode::Enforce)
-            }
+            Cause::Denied
+            | Cause::ApprovalUnavailable
+            | Cause::ApprovalDenied
+            | Cause::ApprovalExpired
+            | Cause::ApprovalPending
+            | Cause::ApprovalWithdrawn
+            | Cause::Malformed(_)
+            | Cause::ServerExited => self.reason(moment, by, Mode::Enforce),
         };
         let rule_id = moment.policy.rule_id(by);
         Refusal {
@@ -240,6 +251,7 @@ impl<'a> Exchange<'a, Settled> {
             cause,
             reason: &reason,
             explanation: moment.policy.explanation(by),
+            said: self.stage.said.as_deref(),
             rule_id: Some(&rule_id),
             policy_id: Some(&moment.policy.revision),
             tool_call_id: Some(&call_id(moment.session, self.origin.number)),
@@ -271,7 +283,8 @@ impl<'a> Exchange<'a, Settled> {
     fn reason_of_record(&self, moment: &Moment<'_>) -> Arc<str> {
         match (&self.stage.judged.verdict, &self.subject) {
             (Some(verdict), Subject::Call(_))
-                if self.stage.refused.is_some() && verdict.acting.effect <= Effect::Warn =>
+                if matches!(self.stage.refused, Some(Cause::Batch | Cause::Denied))
+                    && verdict.acting.effect <= Effect::Warn =>
             {
                 // Nothing in the policy stops it, so the policy's reason would explain nothing.
                 let why = match self.origin.about {

@@ -231,6 +231,8 @@ pub(super) struct Hindsight<'a> {
     pub elsewhere: &'a dyn Elsewhere,
     pub facts: &'a Facts,
     pub now: Now,
+    /// Budgets of which it was told before whether they are spent.
+    pub told: &'a [(Budget, bool)],
     /// What has been asked about labels of other processes: each once for a call.
     pub asked: RefCell<Vec<(Arc<str>, Marked)>>,
 }
@@ -254,6 +256,9 @@ impl Hindsight<'_> {
 impl Past for Hindsight<'_> {
     /// Where the store cannot be asked, this session's own calls count alone.
     fn is_spent(&self, budget: &Budget) -> bool {
+        if let Some((_, spent)) = self.told.iter().find(|(told, _)| told == budget) {
+            return *spent;
+        }
         let (max, now) = (u64::from(budget.max), self.now);
         let own = self.memory.budgets.get(&budget.rule).map_or(0, |all| all.spent(budget, now.steady_us));
         if own >= max || budget.reach == Reach::Session {

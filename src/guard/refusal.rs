@@ -6,13 +6,15 @@
 use serde::Serialize;
 
 use crate::policy::Mode;
-use crate::wire::{Fault, refusal, tool_result};
+use crate::wire::{Fault, refusal, shown_within, tool_result};
 
 /// The code of every refusal that is no fault of the frame: the product's contract, taken from the range that
 /// JSON-RPC 2.0 (section 5.1) leaves to servers.
 pub const REFUSED: i32 = -32001;
 /// JSON-RPC 2.0, internal error: what `fail_mode = "error"` answers.
 const INTERNAL: i32 = -32603;
+/// How much of what a person says is passed on, characters.
+const SAID: usize = 500;
 
 /// Why a frame is not forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,14 @@ pub enum Cause {
     Denied,
     /// It needs a person, and none can be asked.
     ApprovalUnavailable,
+    /// A person said no.
+    ApprovalDenied,
+    /// Nobody ruled in time.
+    ApprovalExpired,
+    /// Nobody has ruled yet, and the client could not be kept waiting.
+    ApprovalPending,
+    /// The server ended while people were asked.
+    ApprovalWithdrawn,
     /// It has no single meaning.
     Malformed(Fault),
     /// It came in one batch with a call that is refused.
@@ -39,10 +49,13 @@ impl Cause {
         match self {
             Self::Denied | Self::Batch => "policy_denied",
             Self::ApprovalUnavailable => "approval_unavailable",
+            Self::ApprovalDenied => "approval_denied",
+            Self::ApprovalExpired => "approval_expired",
+            Self::ApprovalPending => "approval_pending",
             Self::Malformed(_) => "malformed_frame",
             Self::FailClosed => "fail_closed",
             Self::GuardError => "guard_error",
-            Self::ServerExited => "server_exited",
+            Self::ServerExited | Self::ApprovalWithdrawn => "server_exited",
         }
     }
 
@@ -52,6 +65,10 @@ impl Cause {
             Self::GuardError => INTERNAL,
             Self::Denied
             | Self::ApprovalUnavailable
+            | Self::ApprovalDenied
+            | Self::ApprovalExpired
+            | Self::ApprovalPending
+            | Self::ApprovalWithdrawn
             | Self::Batch
             | Self::FailClosed
             | Self::ServerExited => REFUSED,
@@ -59,7 +76,25 @@ impl Cause {
     }
 
     fn decision(self) -> &'static str {
-        if self == Self::ApprovalUnavailable { "require_approval" } else { "deny" }
+        match self {
+            Self::ApprovalUnavailable | Self::ApprovalPending | Self::ApprovalWithdrawn => "require_approval",
+            Self::Denied
+            | Self::ApprovalDenied
+            | Self::ApprovalExpired
+            | Self::Malformed(_)
+            | Self::Batch
+            | Self::FailClosed
+            | Self::GuardError
+            | Self::ServerExited => "deny",
+        }
+    }
+
+    /// What the client may do about it, in a sentence; `None` for what every refusal says.
+    fn advice(self) -> Option<&'static str> {
+        (self == Self::ApprovalPending).then_some(
+            "The tool was not run; not a timeout. Go on with something else; once a person has approved it, the same \
+             call made again will run.",
+        )
     }
 }
 
@@ -98,6 +133,8 @@ pub struct Refusal<'a> {
     pub reason: &'a str,
     /// What the rule's author wrote for the reader.
     pub explanation: Option<&'a str>,
+    /// What a person said who denied it.
+    pub said: Option<&'a str>,
     /// The acting rule.
     pub rule_id: Option<&'a str>,
     /// The revision.
@@ -162,6 +199,29 @@ impl Refusal<'_> {
                     "Blocked by policy: {reason}{explanation}. A person would have to approve it, and none can be asked."
                 )
             }
+            Cause::ApprovalDenied => {
+                match self.said.map(|said| shown_within(said.trim().trim_end_matches('.'), SAID)) {
+                    Some(said) if !said.is_empty() => {
+                        format!("Denied by a person: {reason}{explanation}. They say: {said}.")
+                    }
+                    Some(_) | None => format!("Denied by a person: {reason}{explanation}."),
+                }
+            }
+            Cause::ApprovalExpired => {
+                format!(
+                    "Blocked by policy: {reason}{explanation}. A person was asked and did not answer in time."
+                )
+            }
+            Cause::ApprovalPending => {
+                format!(
+                    "Waiting for approval: {reason}{explanation}. A person was asked and has not answered yet."
+                )
+            }
+            Cause::ApprovalWithdrawn => {
+                format!(
+                    "Blocked by policy: {reason}{explanation}. The server ended while a person was asked."
+                )
+            }
             Cause::Malformed(_) => format!("Blocked by policy: {reason}."),
             Cause::Batch => format!("Blocked by policy: {reason}; a batch passes whole or not at all."),
             Cause::FailClosed | Cause::GuardError => format!("Blocked by callgate: {reason}."),
@@ -169,7 +229,8 @@ impl Refusal<'_> {
                 return format!("{reason}. Whether the tool was run is not known.{reference}");
             }
         };
-        format!("{opening} {}{reference}", self.about.closing())
+        let closing = self.cause.advice().unwrap_or_else(|| self.about.closing());
+        format!("{opening} {closing}{reference}")
     }
 
     /// The frame, newline included. `id` is the request's id as it was spelled.
@@ -187,7 +248,7 @@ impl Refusal<'_> {
         Data {
             r#type: self.cause.word(),
             executed: (self.cause != Cause::ServerExited && self.about != About::Within).then_some(false),
-            retryable: false,
+            retryable: self.cause == Cause::ApprovalPending,
             decision: self.cause.decision(),
             reason: self.reason,
             rule_id: self.rule_id,
@@ -198,6 +259,10 @@ impl Refusal<'_> {
                 Cause::Malformed(fault) => Some(fault.as_str()),
                 Cause::Denied
                 | Cause::ApprovalUnavailable
+                | Cause::ApprovalDenied
+                | Cause::ApprovalExpired
+                | Cause::ApprovalPending
+                | Cause::ApprovalWithdrawn
                 | Cause::Batch
                 | Cause::FailClosed
                 | Cause::GuardError

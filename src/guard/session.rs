@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use super::catalog::Catalog;
 use super::effect::{GAP, Outbox, SPOILED};
+use super::exchange::Word;
 use super::exchange::{Moment, call_id, failure};
 use super::flight::Flight;
+use super::hold::{Approval, Holds};
+use super::in_host::Said;
 use super::past::{Elsewhere, Memory};
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use super::tasks::Tasks;
@@ -47,6 +50,8 @@ pub struct Terms {
     pub max_frame: usize,
     /// Whose lists leave out tools of which no call could pass.
     pub filter_tools: FilterTools,
+    /// How people are asked.
+    pub approval: Approval,
 }
 
 /// Whose lists leave out tools of which no call could pass.
@@ -81,6 +86,8 @@ pub struct Opening {
     pub elsewhere: Box<dyn Elsewhere>,
     /// A steady clock, microseconds: how long an evaluation took.
     pub steady_us: fn() -> u64,
+    /// A word that nobody can guess; `None` where the system gives no random numbers.
+    pub random_word: fn() -> Option<Box<str>>,
 }
 
 /// One client in front of one server.
@@ -95,6 +102,7 @@ pub struct Session {
     pub(super) memory: Memory,
     pub(super) elsewhere: Box<dyn Elsewhere>,
     steady_us: fn() -> u64,
+    pub(super) random_word: fn() -> Option<Box<str>>,
     pub(super) client: Lines,
     pub(super) server: Lines,
     pub(super) flight: Flight,
@@ -102,6 +110,12 @@ pub struct Session {
     pub(super) asked: Flight,
     pub(super) tasks: Tasks,
     pub(super) catalog: Catalog,
+    /// Calls that wait for people.
+    pub(super) holds: Holds,
+    /// Whether the client said that it can ask its person (until 2025-11-25).
+    pub(super) elicits: bool,
+    /// The person's word on a call that is just made again (2026-07-28), by the name of the question.
+    pub(super) brought: Option<(Box<str>, Said)>,
     /// Methods of the server that nobody knows and of which people have been told.
     pub(super) strangers: HashSet<Box<str>>,
     pub(super) number: u64,
@@ -116,7 +130,7 @@ pub struct Session {
 impl Session {
     /// A session before its first byte. The policy is in force from there on, handshake or not.
     pub fn new(opening: Opening) -> Self {
-        let Opening { terms, unguarded, info, facts, links, elsewhere, steady_us } = opening;
+        let Opening { terms, unguarded, info, facts, links, elsewhere, steady_us, random_word } = opening;
         let limit = terms.max_frame;
         let stance = terms.policy.stance(info.agent.as_deref(), &info.server);
         stance.prepare(&terms.policy);
@@ -133,10 +147,14 @@ impl Session {
             memory: Memory::default(),
             elsewhere,
             steady_us,
+            random_word,
             flight: Flight::default(),
             asked: Flight::default(),
             tasks: Tasks::default(),
             catalog: Catalog::default(),
+            holds: Holds::default(),
+            elicits: false,
+            brought: None,
             strangers: HashSet::new(),
             number: 0,
             held: Vec::new(),
@@ -153,6 +171,7 @@ impl Session {
         self.client.set_limit(terms.max_frame);
         self.server.set_limit(terms.max_frame);
         self.memory.adopt(&terms.policy);
+        self.holds.revise();
         self.terms = terms;
         self.unguarded = None;
     }
@@ -165,9 +184,15 @@ impl Session {
         }
     }
 
+    /// Whether lines of one side are passed on one by one: as long as a frame may be held back, or may be an answer of
+    /// the client to a question of our own.
+    pub(super) fn takes_lines(&self, side: Side) -> bool {
+        self.is_gated() || side == Side::Client && self.holds.asks_host()
+    }
+
     /// Whether the server has a request with this id that it has not answered, cancelled or not.
     pub fn has_in_flight(&self, id: &IdKey) -> bool {
-        self.flight.contains(id)
+        self.flight.contains(id) || self.holds.contains(id)
     }
 
     /// The mode of this agent and server, before any rule says otherwise.
@@ -177,7 +202,7 @@ impl Session {
 
     /// How the next chunk of one side travels. A tee's chunk is to be sent before it is handed over.
     pub fn through(&mut self, side: Side) -> Through {
-        if self.is_gated() {
+        if self.takes_lines(side) {
             return Through::Gate;
         }
         let lines = match side {
@@ -208,6 +233,7 @@ impl Session {
             out.to_client.extend_from_slice(SPOILED);
         }
         out.to_client.append(&mut self.held);
+        self.withdraw_all(Word::ServerGone, now, &mut out);
         for (id, request) in self.flight.drain() {
             let tool_call_id = request.call.map(|number| self.tool_call_id(number));
             out.records.extend(request.completion(Status::NoReply, now, 0));
@@ -217,6 +243,7 @@ impl Session {
                     cause: Cause::ServerExited,
                     reason: &format!("the server ended before it answered ({status})"),
                     explanation: None,
+                    said: None,
                     rule_id: None,
                     policy_id: None,
                     tool_call_id: tool_call_id.as_deref(),
@@ -267,6 +294,7 @@ impl Session {
             server: &self.info.server,
             memory: &self.memory,
             elsewhere: self.elsewhere.as_ref(),
+            told: &[],
             gated: self.is_gated(),
             default_reason: &self.default_reason,
             unguarded: self.unguarded,

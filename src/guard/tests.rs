@@ -2,10 +2,13 @@
 //!
 //! `sessions` runs the transcripts under `fixtures/sessions`, `properties` whatever a generator makes up.
 
+mod desk;
 mod properties;
 mod sessions;
 
-use super::{Alone, Opening, Outbox, Session, Side, Terms, Through};
+use super::{Opening, Outbox, Session, Side, Terms, Through};
+use desk::Desk;
+
 use crate::policy::{Facts, FailMode, NoLinks};
 use crate::record::{CallRecord, Now, Record, SessionInfo};
 use crate::settings::{Environment, read};
@@ -16,10 +19,20 @@ fn terms(policy: &str) -> Terms {
     read.unwrap_or_else(|faults| panic!("{policy}\n{faults:?}")).config.terms()
 }
 
+/// `word1`, `word2`, … in each session.
+#[allow(clippy::unnecessary_wraps, reason = "the system may have no random numbers")]
+fn word() -> Option<Box<str>> {
+    SAID.set(SAID.get() + 1);
+    Some(format!("word{}", SAID.get()).into())
+}
+
+thread_local!(static SAID: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+
 /// A session with the part of the driver that is not I/O.
 struct Driven {
     session: Session,
     now: Now,
+    desk: Desk,
 }
 
 /// What left, and what is to be kept, after one input. In a tee `to_server` and `to_client` are what had left before
@@ -37,6 +50,7 @@ impl Driven {
     }
 
     fn opening(policy: &str, unguarded: Option<FailMode>) -> Self {
+        SAID.set(0);
         let info = SessionInfo {
             session: "s".into(),
             agent: Some("ci-bot".into()),
@@ -44,16 +58,18 @@ impl Driven {
             ..SessionInfo::default()
         };
         let facts = Facts { agent: info.agent.clone(), server: Some("files".into()), ..Facts::default() };
+        let desk = Desk::default();
         let session = Session::new(Opening {
             terms: terms(policy),
             unguarded,
             info,
             facts,
             links: Box::new(NoLinks),
-            elsewhere: Box::new(Alone),
+            elsewhere: Box::new(desk.clone()),
             steady_us: || 0,
+            random_word: word,
         });
-        Self { session, now: Now::default() }
+        Self { session, now: Now::default(), desk }
     }
 
     /// Bytes from one side, moved as the driver moves them; `lost` tells why the store cannot keep what must be
@@ -81,6 +97,7 @@ impl Driven {
         if let Some(why) = lost.filter(|_| out.commit_first) {
             out = self.session.unrecorded(out, why);
         }
+        self.desk.keep(&out.records);
         let (to_server, to_client) = (out.to_server.clone(), out.to_client.clone());
         Step { to_server, to_client, out }
     }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::effect::{Outbox, Passing, SPOILED, Way};
-use super::exchange::failure;
+use super::exchange::{Word, failure};
 use super::refusal::{About, Cause, Refusal, Shape};
 use super::session::Session;
 use crate::policy::Mode;
@@ -17,6 +17,7 @@ impl Session {
     /// The records of `outbox` could not be committed because of `why`: what leaves now, and what is kept for a
     /// later attempt. Verdicts that stop stand; passing ones fall under `fail_mode` where enforce holds for them.
     pub fn unrecorded(&mut self, mut outbox: Outbox, why: &str) -> Outbox {
+        self.unask(&mut outbox);
         let passing = std::mem::take(&mut outbox.passing);
         let failing = failure(self.stance.fail_mode);
         // The members of a batch share their bytes, and so their fate.
@@ -52,6 +53,24 @@ impl Session {
         outbox
     }
 
+    /// Questions that are not in the store cannot be answered: their calls wait no longer.
+    fn unask(&mut self, outbox: &mut Outbox) {
+        let (questions, records) = std::mem::take(&mut outbox.records)
+            .into_iter()
+            .partition(|record| matches!(record, Record::Question(_)));
+        outbox.records = records;
+        let questions: Vec<Record> = questions;
+        for record in questions {
+            let Record::Question(question) = record else { continue };
+            for number in self.holds.of_question(&question.id) {
+                if let Some(hold) = self.holds.take(number) {
+                    let now = hold.since;
+                    self.settle(hold, Word::Unasked, now, outbox);
+                }
+            }
+        }
+    }
+
     /// Takes back what was to leave. The cause of the trouble names files: it is for people, not for the agent.
     fn recall(&mut self, frame: &Passing, cause: Cause) -> Vec<u8> {
         let Some(id) = &frame.id else { return Vec::new() };
@@ -72,6 +91,7 @@ impl Session {
             cause,
             reason: "the call could not be recorded",
             explanation: None,
+            said: None,
             rule_id: None,
             policy_id: Some(&self.terms.policy.revision),
             tool_call_id: frame.call.map(|number| self.tool_call_id(number)).as_deref(),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::wire::{Json, JsonKind};
+use crate::wire::{Json, write_canonical, write_canonical_members};
 
 /// What a definition may hold that changes though the tool does not: MCP leaves it to whoever is underway.
 const PASSING: &str = "_meta";
@@ -42,7 +42,7 @@ impl Imprint {
         let Some(tool) = Json::from_text(definition) else {
             return Self { hash: hex(&Sha256::digest(definition)).into(), parts: Parts::default() };
         };
-        members(tool, |name| name != PASSING, &mut canonical);
+        write_canonical_members(tool, |name| name != PASSING, &mut canonical);
         Self { hash: hex(&Sha256::digest(&canonical)).into(), parts: Parts::of(tool) }
     }
 }
@@ -53,14 +53,14 @@ impl Parts {
         for name in MEMBERS {
             let mut canonical = String::new();
             if let Some(value) = tool.member(name) {
-                write(value, &mut canonical);
+                write_canonical(value, &mut canonical);
                 parts.insert(name.to_owned(), short(&canonical));
             }
         }
         let is_other = |name: &str| name != PASSING && !MEMBERS.contains(&name);
         if tool.members().any(|(name, _)| is_other(&name)) {
             let mut canonical = String::new();
-            members(tool, is_other, &mut canonical);
+            write_canonical_members(tool, is_other, &mut canonical);
             parts.insert(OTHERS.to_owned(), short(&canonical));
         }
         Self(parts)
@@ -87,40 +87,6 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-/// The value with the members of each object in the order of their names, and without white space.
-fn write(value: Json<'_>, out: &mut String) {
-    match value.kind() {
-        JsonKind::Object => members(value, |_| true, out),
-        JsonKind::Array => {
-            out.push('[');
-            for element in value.elements() {
-                write(element, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        JsonKind::String => out.push_str(&quoted(&value.as_str().unwrap_or_default())),
-        JsonKind::Number | JsonKind::Bool | JsonKind::Null => out.push_str(value.text()),
-    }
-}
-
-fn members(object: Json<'_>, wanted: impl Fn(&str) -> bool, out: &mut String) {
-    let mut members: Vec<_> = object.members().filter(|(name, _)| wanted(name)).collect();
-    members.sort_by(|(one, _), (other, _)| one.cmp(other));
-    out.push('{');
-    for (name, value) in members {
-        out.push_str(&quoted(&name));
-        out.push(':');
-        write(value, out);
-        out.push(',');
-    }
-    out.push('}');
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

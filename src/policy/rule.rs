@@ -110,12 +110,33 @@ pub struct Rule {
     pub class: Class,
     /// `owner`.
     pub owner: Option<String>,
+    /// `channels`: where its questions may be answered; those of `[approval]` where the file gives none.
+    pub channels: Vec<Channel>,
     /// `[[rule.test]]`.
     pub examples: Vec<Example>,
     /// SHA-256 of what the rule matches and does, without its modes and prose: its identity across revisions.
     pub fingerprint: [u8; 32],
     /// Of a closed rule the fingerprint that it would have were it open; of others their own.
     pub open_fingerprint: [u8; 32],
+}
+
+/// Where a question may be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// `callgate approvals`, by the store.
+    Local,
+    /// The person in the host, by elicitation.
+    Host,
+}
+
+impl Channel {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Host => "host",
+        }
+    }
 }
 
 /// How bad it is when the rule matches.
@@ -159,6 +180,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether the host may ask the person at hand: hosts can be made to answer by themselves.
+    pub fn may_be_asked_in_host(self) -> bool {
+        matches!(self, Self::Normal | Self::HighTraffic)
+    }
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {

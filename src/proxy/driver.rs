@@ -16,6 +16,7 @@ use super::evidence::Evidence;
 use super::reload::{Reloads, Watching};
 use super::shutdown::{self, Quiet, SILENCE};
 use super::signals::{Hangups, Signals};
+use super::waiting::Waiting;
 use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
 use crate::record::Record;
@@ -43,6 +44,8 @@ pub struct Run {
     pub session: Session,
     /// The audit store.
     pub store: Store,
+    /// What happens though no byte moves.
+    pub waiting: Waiting,
     /// What the reload thread has to say.
     pub reloads: Arc<Reloads>,
     /// Keeps the reload thread going; SIGHUP asks it to look.
@@ -72,6 +75,7 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
         evidence: Evidence {
             session: RefCell::new(run.session),
             store: RefCell::new(run.store),
+            waiting: run.waiting,
             say: run.say,
         },
         bell: RefCell::new(run.reloads.bell()),
@@ -91,6 +95,7 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
         tokio::select! {
             life = life => life,
             never = gate.follow_reloads(run.watching.as_ref(), &mut hangups) => match never {},
+            never = gate.follow_people() => match never {},
             never = drains => match never {},
         }
     };
@@ -145,9 +150,21 @@ impl Gate {
     /// Performs effects in order: what must be committed is committed, then bytes leave, then the rest is queued.
     pub async fn perform(&self, outbox: Outbox) {
         let outbox = self.evidence.before(outbox).await;
+        self.let_out(outbox);
+    }
+
+    fn let_out(&self, outbox: Outbox) {
         self.to_client.send(&outbox.to_client);
         self.to_server.send(&outbox.to_server);
         self.evidence.after(outbox);
+    }
+
+    /// Never resolves: does what there is to do about calls that wait for people.
+    async fn follow_people(&self) -> Infallible {
+        loop {
+            let outbox = self.evidence.due().await;
+            self.let_out(outbox);
+        }
     }
 
     /// Never resolves: takes over each new policy even while no byte moves, and passes SIGHUP on.
@@ -182,6 +199,7 @@ impl Gate {
             (self.evidence.say)(&reload.text);
             store.queue(vec![notice]);
         }
+        self.evidence.stir();
     }
 
     /// A moment of silence: resolves once nothing has moved for `patience`.

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use super::waiting::Waiting;
 use crate::guard::{Outbox, Session};
 use crate::record::Record;
 use crate::store::{NotNow, Store};
@@ -19,6 +20,8 @@ pub struct Evidence {
     pub session: RefCell<Session>,
     /// Its store.
     pub store: RefCell<Store>,
+    /// What happens though no byte moves.
+    pub waiting: Waiting,
     /// Where lines for people go: stderr.
     pub say: fn(&str),
 }
@@ -40,6 +43,17 @@ impl Evidence {
         if !outbox.records.is_empty() {
             self.store.borrow().queue(outbox.records);
         }
+        self.stir();
+    }
+
+    /// To be called where the session changed otherwise: a call may have something to wait for, or nothing any more.
+    pub fn stir(&self) {
+        self.waiting.stir(&self.session.borrow());
+    }
+
+    /// Resolves with what there is to do though no byte moves: somebody ruled on a call that waits, or time has passed.
+    pub async fn due(&self) -> Outbox {
+        self.before(self.waiting.next(&self.session).await).await
     }
 
     /// Commits here and now; by the writer's thread where another process holds the lock.

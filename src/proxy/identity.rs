@@ -46,6 +46,11 @@ pub fn session_info(
     })
 }
 
+/// A word that nobody can guess: 80 random bits. `None` where the system gives no random numbers.
+pub fn unguessable() -> Option<Box<str>> {
+    random_word::<16>().ok().map(Into::into)
+}
+
 /// What the policy may know of them.
 pub fn facts(info: &SessionInfo) -> Facts {
     Facts {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use crate::policy::{Class, Severity, duration_ms, duration_text};
 
+pub use crate::policy::Channel;
+
 /// A question to people: whether one call may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -98,25 +100,6 @@ impl Confirm {
         match self {
             Self::None => "none",
             Self::Tty => "tty",
-        }
-    }
-}
-
-/// Where a question may be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Channel {
-    /// `callgate approvals`, by the store.
-    Local,
-    /// The person in the host, by elicitation.
-    Host,
-}
-
-impl Channel {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Host => "host",
         }
     }
 }

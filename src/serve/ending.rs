@@ -45,6 +45,7 @@ pub(super) async fn live(link: Link, ears: Ears, idle: Duration, leave: impl FnO
         over = link.hear_server(&mut from) => over,
         status = life.exited() => Over::Exited(status),
         over = link.rest(idle) => over,
+        never = link.attend() => match never {},
         never = link.to.drain() => match never {},
     };
     leave();

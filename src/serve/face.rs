@@ -20,7 +20,9 @@ use super::upstream::{Endpoints, Upstream};
 use crate::clock::now;
 use crate::guard::{Elsewhere, Opening, Session};
 use crate::policy::{FailMode, NoLinks, ResolvePath};
-use crate::proxy::{Evidence, LocalLinks, Reload, Watching, facts, folder, session_info};
+use crate::proxy::{
+    Evidence, LocalLinks, Reload, Waiting, Watching, facts, folder, session_info, unguessable,
+};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource, Record, SessionInfo};
 use crate::settings::{Config, Server};
 use crate::store::{ApiKey, Keys, Store, random_word};
@@ -42,6 +44,8 @@ pub trait Ground: Send + Sync {
     fn store(&self, info: &SessionInfo) -> Store;
     /// What other processes and sessions have done.
     fn elsewhere(&self, info: &SessionInfo) -> Box<dyn Elsewhere>;
+    /// What happens in a session though no byte moves.
+    fn waiting(&self) -> Waiting;
 }
 
 /// The policy in force, as new sessions get it.
@@ -225,7 +229,7 @@ impl Face {
         lock(&self.rooms).by_id.insert(id.clone(), room);
         let face = Arc::clone(self);
         tokio::task::spawn_local(async move {
-            live(link, ears, face.foundation.idle, || face.forget(&id)).await;
+            Box::pin(live(link, ears, face.foundation.idle, || face.forget(&id))).await;
             lock(&face.rooms).by_id.remove(&ending(&id));
             face.left.notify_one();
         });
@@ -354,8 +358,10 @@ impl Face {
             info,
             links,
             steady_us: crate::clock::steady_us,
+            random_word: unguessable,
         });
-        Evidence { session: session.into(), store: store.into(), say: self.foundation.say }
+        let (session, store, waiting) = (session.into(), store.into(), ground.waiting());
+        Evidence { session, store, waiting, say: self.foundation.say }
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,6 +170,14 @@ impl Link {
             }
         }
         Over::Asked
+    }
+
+    /// Does what there is to do about calls that wait for people.
+    pub async fn attend(&self) -> Infallible {
+        loop {
+            let outbox = self.evidence.due().await;
+            self.perform(outbox, None);
+        }
     }
 
     /// Resolves when nobody has asked or listened for so long, and nothing is in flight.
@@ -334,6 +343,7 @@ impl Link {
             // Who is under which mode is told once, by the face.
             store.policy(loaded.source.clone(), Vec::new());
             self.evidence.session.borrow_mut().adopt(loaded.config.terms());
+            self.evidence.stir();
         }
         store.queue(vec![Record::Notice(reload.notice())]);
     }

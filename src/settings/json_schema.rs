@@ -9,11 +9,11 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 
-use super::sections::{Confirm, OnTimeout};
 use super::{Durability, KeepArguments, Transport};
-use crate::guard::BlockResponse;
+use crate::guard::{BlockResponse, OnTimeout};
 use crate::policy::schema::Word;
-use crate::policy::{Class, Effect, Fact, FailMode, Mode, Severity};
+use crate::policy::{Channel, Class, Effect, Fact, FailMode, Mode, Severity};
+use crate::record::Confirm;
 
 /// A key, what it is for, and what it takes.
 type Key = (&'static str, &'static str, Value);
@@ -170,6 +170,7 @@ fn rule() -> Vec<Key> {
         ("severity", "How bad it is when the rule matches.", words::<Severity>()),
         ("class", "What kind of damage it prevents.", words::<Class>()),
         ("owner", "Who answers for it.", text()),
+        ("channels", "Where its questions may be answered.", one_or_many(&words::<Channel>())),
         ("reason", "One line for whoever reads the refusal.", text()),
         (
             "test",
@@ -238,10 +239,25 @@ fn audit() -> Vec<Key> {
 fn approval() -> Vec<Key> {
     vec![
         ("timeout", "Then the question closes.", duration()),
-        ("patience", "How long a call waits before it is answered as pending.", duration()),
+        (
+            "patience",
+            "How long a call without a progressToken waits before it is answered as pending.",
+            duration(),
+        ),
         ("on_timeout", "What holds when nobody answers.", words::<OnTimeout>()),
-        ("confirm", "`tty`: only from an interactive terminal.", words::<Confirm>()),
+        ("confirm", "`tty`: approvals only from an interactive terminal.", words::<Confirm>()),
+        ("grant", "What an approval is good for: once, session, or a duration.", grant()),
+        ("channels", "Where questions may be answered.", one_or_many(&words::<Channel>())),
+        ("host_agents", "Agents whose hosts may ask the person at hand.", strings()),
     ]
+}
+
+fn grant() -> Value {
+    json!({ "type": "string", "pattern": r"^(once|session|\s*\d+\s*(ms|s|m|min|h|d|w)?\s*)$" })
+}
+
+fn one_or_many(takes: &Value) -> Value {
+    json!({ "anyOf": [takes, { "type": "array", "items": takes }] })
 }
 
 /// A table that takes these keys and no others.

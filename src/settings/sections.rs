@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
+use super::approval::approval;
 use super::{
     Audit, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings, Transport, sendable,
 };
@@ -35,27 +36,6 @@ file_words!(Transport {
     "sse" => Transport::Sse,
 });
 
-/// Words that are read for a later version.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum OnTimeout {
-    Deny,
-    Allow,
-}
-file_words!(OnTimeout {
-    "deny" => OnTimeout::Deny,
-    "allow" => OnTimeout::Allow,
-});
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Confirm {
-    None,
-    Tty,
-}
-file_words!(Confirm {
-    "none" => Confirm::None,
-    "tty" => Confirm::Tty,
-});
-
 /// Reads the settings, and the modes of the servers, which are policy.
 pub(super) fn settings(
     top: &mut Section<'_>,
@@ -68,9 +48,7 @@ pub(super) fn settings(
     let mut filter_tools = FilterTools { everywhere, ..FilterTools::default() };
     let identity = top.table("identity", reading).map(|section| identity(section, environment, reading));
     let audit = top.table("audit", reading).map(|section| audit(section, environment, reading));
-    if let Some(section) = top.table("approval", reading) {
-        approval(section, reading);
-    }
+    let approval = top.table("approval", reading).map(|section| approval(section, reading));
     let (mut servers, mut modes) = (BTreeMap::new(), BTreeMap::new());
     for (name, mut section) in top.named("servers", reading) {
         modes.insert(name.get_ref().clone(), schema::mode_settings(&mut section, reading));
@@ -86,6 +64,7 @@ pub(super) fn settings(
         block_response,
         max_frame: max_frame.map_or(MAX_FRAME, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         filter_tools,
+        approval: approval.unwrap_or_default(),
     };
     (settings, modes)
 }
@@ -123,17 +102,6 @@ fn audit(mut section: Section<'_>, environment: &Environment, reading: &mut Read
     };
     section.finish(reading);
     audit
-}
-
-/// Checked now, used by a later version.
-fn approval(mut section: Section<'_>, reading: &mut Reading) {
-    section.duration("timeout", reading);
-    section.duration("patience", reading);
-    section.word::<OnTimeout>("on_timeout", reading);
-    section.word::<Confirm>("confirm", reading);
-    let hint = "until then a call that needs approval is refused at once where that is enforced";
-    reading.note_with(section.span.clone(), "approvals by people take effect in a later version", hint);
-    section.finish(reading);
 }
 
 fn server(mut section: Section<'_>, environment: &Environment, reading: &mut Reading) -> Option<Server> {

@@ -272,7 +272,7 @@ fn notes_point_out_what_may_surprise() {
                   [servers.a]\nurl = \"https://a.example\"\n[[rule]]\ntools = \"x\"\naction = \"allow\"\n";
     let notes = read(source, &environment()).unwrap().notes;
     let lines: Vec<usize> = notes.iter().map(|note| note.place(source).line).collect();
-    assert_eq!(lines, [3, 5, 6, 9, 10, 12, 14, 19], "{}", rendered(&notes, source));
+    assert_eq!(lines, [3, 5, 6, 9, 10, 12, 19], "{}", rendered(&notes, source));
     assert!(notes.iter().all(|note| note.severity == Severity::Note));
 }
 

@@ -103,6 +103,8 @@ pub const REVISION_BATCHES: &str = "2025-03-26";
 
 /// `_meta` key of the revision that a message speaks (2026-07-28, on each request).
 pub const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// `_meta` key of what the client can do (2026-07-28).
+pub const META_CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// `_meta` key of what the client says it is (2026-07-28).
 pub const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 

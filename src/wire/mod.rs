@@ -4,6 +4,7 @@
 //! Refuses to decide what may pass. Invariant: what [`read()`] accepts means the same to every reader that follows
 //! RFC 8259, and nothing here re-serialises a frame that came from outside.
 
+mod canonical;
 pub mod events;
 mod frame;
 mod glance;
@@ -18,13 +19,14 @@ mod strict;
 mod string;
 pub mod text;
 
+pub use canonical::{write_canonical, write_canonical_members};
 pub use frame::{Frame, Message, read};
 pub use glance::{Glance, GlanceKind, Holds, glance, glance_batch};
 pub use id::{Id, IdKey};
 pub use json::{Elements, Json, JsonKind, Members};
 pub use lines::{Line, Lines};
 pub use malformed::{Fault, Malformed};
-pub use reply::{refusal, tool_result};
+pub use reply::{ask_by_result, elicitation, progress, refusal, taken_back, tool_result};
 pub use text::{fold, has_invisible, kept, shown, shown_within};
 
 /// Deepest nesting of a frame, its own braces included: where serde and the SDKs built on it still follow.

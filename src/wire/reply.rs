@@ -1,4 +1,4 @@
-//! The frames that callgate writes itself: refusals, and results that say no.
+//! The frames that callgate writes itself: refusals, results that say no, and what keeps a client waiting for a person.
 //!
 //! Refuses to write an id in other words than the client's. Invariant: each frame is one line with one `\n`, at its end.
 
@@ -25,6 +25,60 @@ pub fn tool_result(id: &str, text: &str, modern: bool) -> Vec<u8> {
         "result",
         &format!(r#"{{{kind}"content":[{{"type":"text","text":{text}}}],"isError":true}}"#),
     )
+}
+
+/// How far a request is (MCP, progress): `token` as it was spelled. A thousandth for each step, so that what the server
+/// says of its own progress comes after it.
+pub fn progress(token: &str, step: u32, message: &str) -> Vec<u8> {
+    let message = Value::from(message);
+    let params = format!(
+        r#"{{"progressToken":{token},"progress":{}.{:03},"message":{message}}}"#,
+        step / 1000,
+        step % 1000
+    );
+    notification("notifications/progress", &params)
+}
+
+/// A request of ours is taken back (MCP, cancellation); its id as JSON text.
+pub fn taken_back(id: &str, reason: &str) -> Vec<u8> {
+    let reason = Value::from(reason);
+    notification("notifications/cancelled", &format!(r#"{{"requestId":{id},"reason":{reason}}}"#))
+}
+
+/// What asks the person at hand for a yes or a no (MCP 2025-06-18, elicitation): a request with this id, JSON text.
+pub fn elicitation(id: &str, message: &str) -> Vec<u8> {
+    let params = form(message);
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"elicitation/create\",\"params\":{params}}}\n")
+        .into_bytes()
+}
+
+/// The same as the result of the request with this id, as it was spelled (2026-07-28, multi round-trip requests); `key`
+/// names it among what is asked for.
+pub fn ask_by_result(id: &str, key: &str, message: &str) -> Vec<u8> {
+    let (key, params) = (Value::from(key), form(message));
+    let request = format!(r#"{{"method":"elicitation/create","params":{params}}}"#);
+    let result = format!(r#"{{"resultType":"input_required","inputRequests":{{{key}:{request}}}}}"#);
+    frame(Some(id), "result", &result)
+}
+
+/// One field, so that hosts show two buttons and a choice: who sends the form away without a choice has said nothing.
+fn form(message: &str) -> Value {
+    json!({
+        "message": message,
+        "requestedSchema": {
+            "type": "object",
+            "properties": { "approve": {
+                "type": "boolean",
+                "title": "Approve",
+                "description": "Whether this one call may run"
+            } },
+            "required": ["approve"]
+        }
+    })
+}
+
+fn notification(method: &str, params: &str) -> Vec<u8> {
+    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{method}\",\"params\":{params}}}\n").into_bytes()
 }
 
 fn frame(id: Option<&str>, member: &str, value: &str) -> Vec<u8> {

@@ -44,6 +44,7 @@ fn session() -> Session {
         facts: Facts { server: Some("suite".into()), ..Facts::default() },
         links: Box::new(NoLinks),
         elsewhere: Box::new(Alone),
+        random_word: || Some("question".into()),
         steady_us: || 0,
     })
 }
@@ -64,8 +65,8 @@ fn stopped(run: &Value) -> Vec<bool> {
                 | Record::Notice(_)
                 | Record::Tools(_)
                 | Record::Trace(_)
-                | Record::Question(_)
                 | Record::Turn(_) => None,
+                Record::Question(_) => Some(Effect::RequireApproval),
             });
             let stopped = verdict.unwrap() >= Effect::RequireApproval;
             if !stopped {

@@ -55,12 +55,12 @@ impl Elsewhere for Says {
 
 fn is_spent(memory: &Memory, elsewhere: &dyn Elsewhere, budget: &Budget, now: Now) -> bool {
     let facts = Facts::default();
-    Hindsight { memory, elsewhere, facts: &facts, now, asked: RefCell::default() }.is_spent(budget)
+    Hindsight { memory, elsewhere, facts: &facts, now, told: &[], asked: RefCell::default() }.is_spent(budget)
 }
 
 fn marked(memory: &Memory, elsewhere: &dyn Elsewhere, label: &Label, now: Now) -> Marked {
     let facts = Facts::default();
-    Hindsight { memory, elsewhere, facts: &facts, now, asked: RefCell::default() }.marked(label)
+    Hindsight { memory, elsewhere, facts: &facts, now, told: &[], asked: RefCell::default() }.marked(label)
 }
 
 fn spend(memory: &mut Memory, budget: Budget, now: Now) -> Left {

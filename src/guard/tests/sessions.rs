@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{Driven, Step, terms};
-use crate::guard::Side;
+use crate::guard::{Ruling, Side};
 use crate::policy::{FailMode, duration_ms};
 use crate::record::{CallRecord, Page, Record};
 
@@ -73,7 +73,7 @@ impl Play {
                 let now = &mut self.driven().now;
                 now.unix_ms += ms;
                 now.steady_us += u64::try_from(ms).unwrap() * 1_000;
-                Vec::new()
+                self.time_passes()
             }
             ">" | "<" | ">-" | "<-" => self.bytes(kind, rest),
             "@" => self.event(rest),
@@ -85,13 +85,43 @@ impl Play {
         self.driven.as_mut().expect("a transcript begins with a policy")
     }
 
+    /// As a driver does: while the session has something to do, it does it.
+    fn time_passes(&mut self) -> Vec<String> {
+        let mut effects = Vec::new();
+        let lost = self.lost.clone();
+        let driven = self.driven();
+        while driven.session.deadline().is_some_and(|deadline| deadline <= driven.now.steady_us) {
+            let out = driven.session.tick(driven.now);
+            effects.extend(told(&driven.perform(out, lost.as_deref()), Side::Client, b""));
+        }
+        effects
+    }
+
+    /// `word1: yes`, or `word1: no, because`.
+    fn ruled(&mut self, ruling: &str) -> Vec<String> {
+        let (question, word) = ruling.split_once(": ").expect("a question and a word");
+        let (approves, said) = match word.split_once(", ") {
+            Some((word, said)) => (word == "yes", Some(said.to_owned())),
+            None => (word == "yes", None),
+        };
+        let lost = self.lost.clone();
+        let driven = self.driven();
+        let ruling = Ruling { question: question.into(), approves, said };
+        driven.desk.rule(&ruling);
+        let out = driven.session.ruled(vec![ruling], driven.now);
+        let step = driven.perform(out, lost.as_deref());
+        told(&step, Side::Client, b"")
+    }
+
     fn adopt(&mut self) -> Vec<String> {
         let policy = std::mem::take(&mut self.policy);
         match &mut self.driven {
             Some(driven) => driven.session.adopt(terms(&policy)),
             None => self.driven = Some(Driven::opening(&policy, self.fail)),
         }
-        vec![if self.driven().session.is_gated() { "gate".into() } else { "tee".into() }]
+        let mut effects = vec![if self.driven().session.is_gated() { "gate".into() } else { "tee".into() }];
+        effects.extend(self.time_passes());
+        effects
     }
 
     fn bytes(&mut self, kind: &str, text: &str) -> Vec<String> {
@@ -102,16 +132,22 @@ impl Play {
         let side = if kind.starts_with('>') { Side::Client } else { Side::Server };
         let lost = self.lost.clone();
         let step = self.driven().feed(side, &bytes, lost.as_deref());
-        told(&step, side, &bytes)
+        let mut effects = told(&step, side, &bytes);
+        effects.extend(self.time_passes());
+        effects
     }
 
     fn event(&mut self, event: &str) -> Vec<String> {
-        let (what, rest) = event.split_once(": ").unwrap_or((event, ""));
+        let (what, rest) = match event.strip_prefix("a person says of ") {
+            Some(ruling) => ("a person says of", ruling),
+            None => event.split_once(": ").unwrap_or((event, "")),
+        };
         match what {
             "no policy could be read at start" => {
                 self.fail = FailMode::from_word(rest);
                 Vec::new()
             }
+            "a person says of" => self.ruled(rest),
             "the store fails" => {
                 self.lost = Some(rest.to_owned());
                 Vec::new()

@@ -3,6 +3,7 @@
 //! It refuses rules that can never match and allow rules that can never hold: such a rule looks like
 //! protection and is none. Invariant: a policy without faults needs no further check at evaluation.
 
+mod channels;
 mod condition;
 mod fingerprint;
 mod history;
@@ -25,7 +26,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::lint;
 use super::parts::Numbered;
 use super::schema::{self, Reading};
-use super::{Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Policy, Rule, ToolMetadata};
+use super::{Channel, Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Policy, Rule, ToolMetadata};
 
 use names::What;
 
@@ -35,7 +36,7 @@ const MAX_JUDGED: usize = 1 << 20;
 const LONGEST_NAME: usize = 64;
 
 /// What a policy takes from outside its file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
     /// `[servers.NAME]`, as far as it is about modes.
     pub(crate) servers: std::collections::BTreeMap<String, ModeSettings>,
@@ -45,6 +46,20 @@ pub(crate) struct Surroundings {
     pub(crate) protected: Vec<String>,
     /// What holds where the file is silent.
     pub(crate) fail_mode: Option<FailMode>,
+    /// Where questions may be answered.
+    pub(crate) channels: Vec<Channel>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            servers: std::collections::BTreeMap::new(),
+            server_names: BTreeSet::new(),
+            protected: Vec::new(),
+            fail_mode: None,
+            channels: vec![Channel::Local],
+        }
+    }
 }
 
 /// The policy that holds where there is no file: everything is allowed and seen in shadow.
@@ -62,6 +77,7 @@ pub(crate) fn compile(
 ) -> Policy {
     let name = file.name.as_ref().and_then(|name| printable_name(name, "the policy's name", reading));
     notes::about_modes(&file, reading);
+    channels::check(&file.rules, &surroundings.channels, reading);
     let ids = references::ids(&file.rules, reading);
     let overrides = references::overrides(&file.rules, &ids, reading);
     let tools_text = fingerprint::tools(&file.tools);
@@ -160,6 +176,7 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, lines: &Numbered, reading: &mu
         severity: rule.severity.unwrap_or_default(),
         class: rule.class.unwrap_or_default(),
         owner: rule.owner,
+        channels: rule.channels.into_iter().flat_map(Spanned::into_inner).map(Spanned::into_inner).collect(),
         examples: rule.examples.into_iter().map(|example| placed(example, lines)).collect(),
         fingerprint: [0; 32],
         open_fingerprint: [0; 32],

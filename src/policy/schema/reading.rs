@@ -104,6 +104,7 @@ const RULE_KEYS: &[&str] = &[
     "severity",
     "class",
     "owner",
+    "channels",
     "reason",
 ];
 
@@ -176,6 +177,16 @@ impl<'a> Section<'a> {
     /// Takes a word of a vocabulary.
     pub(crate) fn word<T: Word>(&mut self, key: &'static str, reading: &mut Reading) -> Option<Spanned<T>> {
         self.take(key).and_then(|node| word(node, key, reading))
+    }
+
+    /// Takes a word of a vocabulary, or a list of them.
+    pub(crate) fn words<T: Word>(&mut self, key: &'static str, reading: &mut Reading) -> Option<List<T>> {
+        let node = self.take(key)?;
+        let Some(array) = node.get_ref().as_array() else {
+            return word(node, key, reading).map(|word| Spanned::new(node.span(), vec![word]));
+        };
+        let words: Vec<_> = array.iter().map(|node| word(node, key, reading)).collect();
+        words.into_iter().collect::<Option<_>>().map(|words| Spanned::new(node.span(), words))
     }
 
     /// Takes a duration; milliseconds.

@@ -13,7 +13,9 @@ use super::example::examples;
 use super::history;
 use super::reading::{List, Node, Reading, Section, Word, file_words};
 use super::values::{list_words, scalars, table, word};
-use crate::policy::{Class, Diagnostic, Dialect, Effect, Example, Fact, Mode, Rate, Scalar, Severity};
+use crate::policy::{
+    Channel, Class, Diagnostic, Dialect, Effect, Example, Fact, Mode, Rate, Scalar, Severity,
+};
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct Rule {
     pub(crate) severity: Option<Severity>,
     pub(crate) class: Option<Class>,
     pub(crate) owner: Option<String>,
+    pub(crate) channels: Option<List<Channel>>,
     pub(crate) reason: Option<Spanned<String>>,
     /// Line 0 stands for "not known yet": the compiler knows the text. The span is the header's.
     pub(crate) examples: Vec<Spanned<Example>>,
@@ -147,6 +150,10 @@ file_words!(Severity {
     "high" => Severity::High,
     "critical" => Severity::Critical,
 });
+file_words!(Channel {
+    "local" => Channel::Local,
+    "host" => Channel::Host,
+});
 file_words!(Class {
     "prohibited" => Class::Prohibited,
     "irreversible" => Class::Irreversible,
@@ -188,6 +195,7 @@ pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Read
         severity: section.word("severity", reading).map(Spanned::into_inner),
         class: section.word("class", reading).map(Spanned::into_inner),
         owner: section.string("owner", reading).map(Spanned::into_inner),
+        channels: section.words("channels", reading),
         reason: section.string("reason", reading),
         examples: examples(&mut section, reading),
     };

@@ -52,6 +52,7 @@ pub(in crate::policy) fn rule(effect: Effect) -> Rule {
         modes: BTreeMap::new(),
         overrides: Vec::new(),
         reason: None,
+        channels: Vec::new(),
         severity: Severity::Medium,
         class: Class::Normal,
         owner: None,
