@@ -24,6 +24,7 @@ mod ends;
 mod explain;
 mod files;
 mod history;
+mod holds;
 mod hostile_frames;
 mod hostile_http;
 mod http_life;

@@ -16,7 +16,7 @@ fn policy(top: &str) -> String {
         format!("[[rule]]\nid = \"{tool}-rule\"\ntools = [\"{tool}\"]\naction = \"{action}\"\n")
     };
     format!(
-        "version = 1\n{top}\n{}{}{}",
+        "version = 1\n{top}\n{}{}{}[approval]\ntimeout = \"50ms\"\n",
         rule("delete_file", "deny"),
         rule("run_shell", "require_approval"),
         rule("fetch", "warn")
@@ -32,7 +32,7 @@ fn the_mode_changes_the_outcome_and_never_the_verdict() {
         ("off", ["forwarded"; 4], [None; 4], [false; 4]),
         ("shadow", ["forwarded"; 4], verdicts, [false; 4]),
         ("warn", ["forwarded", "warned", "warned", "warned"], verdicts, [false; 4]),
-        ("enforce", ["forwarded", "blocked", "blocked", "warned"], verdicts, [false, true, true, false]),
+        ("enforce", ["forwarded", "blocked", "expired", "warned"], verdicts, [false, true, true, false]),
     ] {
         let home = Home::with_policy(&policy(&format!("mode = \"{mode}\"")));
         let (mut client, record) = home.converse(&[]);

@@ -155,10 +155,11 @@ fn a_call_that_nothing_can_judge_by_its_type_is_stopped() {
 #[test]
 fn a_refusal_tells_the_model_nothing_that_would_help_it_past_the_gate() {
     let rule = "[[rule]]\nid = \"ask\"\ntools = [\"pay\"]\naction = \"require_approval\"\n";
-    let home = Home::with_policy(&format!("version = 1\nmode = \"enforce\"\n{rule}"));
+    let approval = "[approval]\npatience = \"100ms\"\n";
+    let home = Home::with_policy(&format!("version = 1\nmode = \"enforce\"\n{rule}{approval}"));
     let (mut client, _record) = home.converse(&[]);
     let answer = client.call("pay", &json!({"to": "value-of-an-argument"}));
-    assert_eq!(answer["error"]["data"]["type"], "approval_unavailable", "{answer}");
+    assert_eq!(answer["error"]["data"]["type"], "approval_pending", "{answer}");
     let told = answer.to_string();
     let home_path = home.path("");
     for secret in
