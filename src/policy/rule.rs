@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, ShellItems, SqlKinds, Windows,
+    Channel, Class, Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, Severity,
+    ShellItems, SqlKinds, Windows,
 };
 use ipnet::IpNet;
 
@@ -118,82 +119,6 @@ pub struct Rule {
     pub fingerprint: [u8; 32],
     /// Of a closed rule the fingerprint that it would have were it open; of others their own.
     pub open_fingerprint: [u8; 32],
-}
-
-/// Where a question may be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Channel {
-    /// `callgate approvals`, by the store.
-    Local,
-    /// The person in the host, by elicitation.
-    Host,
-}
-
-impl Channel {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Host => "host",
-        }
-    }
-}
-
-/// How bad it is when the rule matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Severity {
-    /// `low`
-    Low,
-    /// `medium`
-    #[default]
-    Medium,
-    /// `high`
-    High,
-    /// `critical`
-    Critical,
-}
-
-impl Severity {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-/// What kind of damage the rule prevents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Class {
-    /// `prohibited`
-    Prohibited,
-    /// `irreversible`
-    Irreversible,
-    /// `normal`
-    #[default]
-    Normal,
-    /// `high_traffic`
-    HighTraffic,
-}
-
-impl Class {
-    /// Whether the host may ask the person at hand: hosts can be made to answer by themselves.
-    pub fn may_be_asked_in_host(self) -> bool {
-        matches!(self, Self::Normal | Self::HighTraffic)
-    }
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Prohibited => "prohibited",
-            Self::Irreversible => "irreversible",
-            Self::Normal => "normal",
-            Self::HighTraffic => "high_traffic",
-        }
-    }
 }
 
 /// `[[rule.test]]`: a call and the verdict that the whole policy must give.

@@ -68,7 +68,8 @@ fn stopped(run: &Value) -> Vec<bool> {
                 | Record::Turn(_) => None,
                 Record::Question(_) => Some(Effect::RequireApproval),
             });
-            let stopped = verdict.unwrap() >= Effect::RequireApproval;
+            // A call like one about which a person is being asked waits for the same answer.
+            let stopped = verdict.is_none_or(|verdict| verdict >= Effect::RequireApproval);
             if !stopped {
                 let answer = json!({ "jsonrpc": "2.0", "id": id, "result": { "content": [] } });
                 session.server_bytes(format!("{answer}\n").as_bytes(), Now::default());

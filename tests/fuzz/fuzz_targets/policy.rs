@@ -39,8 +39,7 @@ fn judges(policy: &Policy) {
     };
     let stance = policy.stance(None, "files");
     for (name, arguments) in CALLS {
-        let call =
-            Call::new("tools/call", (*name), Json::from_text(arguments));
+        let call = Call::new("tools/call", (*name), Json::from_text(arguments));
         let verdict = policy.evaluate(&stance, &call, World::of(&facts));
         assert_eq!(verdict.is_none(), stance.base == Mode::Off);
     }

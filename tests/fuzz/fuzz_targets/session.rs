@@ -1,15 +1,14 @@
 //! Any bytes from both ends, with policies that change between them.
 //!
 //! Without a policy that enforces nothing is added, held back or changed. Where one does, no line that it lets
-//! end is a call of the denied tool to serde, and none asks the client for a password. Each part between 0xFF bytes begins with `c` (the client sends the
-//! rest), `s` (the server does) or a digit (that policy takes force).
+//! end is a call of the denied tool to serde, and none asks the client for a password; a call that needs a person reaches
+//! the server only after a yes. Each part between 0xFF bytes begins with `c` (the client sends the rest), `s` (the server
+//! does), `y` or `n` (a person rules on all questions), `t` (a minute passes) or a digit (that policy takes force).
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use callgate::guard::{
-    Alone, BlockResponse, FilterTools, Opening, Outbox, Passing, Session, Side, Terms, Through, Way,
-};
+use callgate::guard::{Alone, Opening, Outbox, Passing, Ruling, Session, Side, Terms, Through, Way};
 use callgate::policy::{Facts, NoLinks};
 use callgate::record::{Now, SessionInfo};
 use callgate::settings::{Environment, read};
@@ -23,8 +22,9 @@ const DENY: &str = "[[rule]]\naction = \"deny\"\ntools = \"denied\"\n\
     rate = { max = 2, per = \"1m\", by = [\"agent\", \"tool\"] }\n\
     [[rule]]\naction = \"deny\"\nmethods = [\"elicitation/create\", \"sampling/createMessage\"]\n\
     when = { \"/message\" = \"password\" }\n\
-    [[rule]]\naction = \"deny\"\nmethods = \"tasks/update\"\ntools = \"denied\"\n";
-const NOW: Now = Now { unix_ms: 0, steady_us: 0 };
+    [[rule]]\naction = \"deny\"\nmethods = \"tasks/update\"\ntools = \"denied\"\n\
+    [[rule]]\naction = \"require_approval\"\ntools = \"asked\"\n\
+    [approval]\ntimeout = \"5m\"\nchannels = [\"local\", \"host\"]\nhost_agents = [\"fuzz\"]\n";
 
 static LOOSE: LazyLock<Vec<Terms>> = LazyLock::new(|| ["shadow", "warn", "off"].map(terms).into());
 static ALL: LazyLock<Vec<Terms>> = LazyLock::new(|| ["enforce", "shadow", "warn", "off"].map(terms).into());
@@ -43,11 +43,13 @@ struct Sent {
     from_server: Vec<u8>,
     to_server: Vec<u8>,
     to_client: Vec<u8>,
+    approved: bool,
 }
 
 fn run(policies: &[Terms], data: &[u8]) -> Sent {
     let mut session = Session::new(opening(policies[0].clone()));
     let mut sent = Sent::default();
+    let mut now = Now::default();
     for part in data.split(|byte| *byte == 0xff) {
         match part.split_first() {
             Some((b'c', chunk)) => {
@@ -55,7 +57,7 @@ fn run(policies: &[Terms], data: &[u8]) -> Sent {
                 if let Through::Tee(withheld) = session.through(Side::Client) {
                     sent.to_server.extend([&withheld, chunk].concat());
                 }
-                let out = session.client_bytes(chunk, NOW);
+                let out = session.client_bytes(chunk, now);
                 sent.take(out, session.is_gated());
             }
             Some((b's', chunk)) => {
@@ -63,16 +65,31 @@ fn run(policies: &[Terms], data: &[u8]) -> Sent {
                 if let Through::Tee(withheld) = session.through(Side::Server) {
                     sent.to_client.extend([&withheld, chunk].concat());
                 }
-                let out = session.server_bytes(chunk, NOW);
+                let out = session.server_bytes(chunk, now);
                 sent.take(out, session.is_gated());
             }
+            Some((word @ (b'y' | b'n'), _)) => {
+                let ruling = Ruling { question: "word".into(), approves: *word == b'y', said: None };
+                sent.approved |= ruling.approves;
+                let out = session.ruled(vec![ruling], now);
+                sent.take(out, session.is_gated());
+            }
+            Some((b't', _)) => now.steady_us += 60_000_000,
             Some((digit, _)) => session.adopt(policies[usize::from(*digit) % policies.len()].clone()),
             None => {}
         }
+        // As a driver does.
+        for _ in 0..3 {
+            if session.deadline().is_none_or(|deadline| deadline > now.steady_us) {
+                break;
+            }
+            let out = session.tick(now);
+            sent.take(out, session.is_gated());
+        }
     }
-    let out = session.client_gone(NOW);
+    let out = session.client_gone(now);
     sent.take(out, session.is_gated());
-    let out = session.server_gone("exit 0", NOW);
+    let out = session.server_gone("exit 0", now);
     sent.take(out, session.is_gated());
     sent
 }
@@ -98,14 +115,18 @@ impl Sent {
             let ended = self.to_client[said..].split_inclusive(|byte| *byte == b'\n');
             ended.filter(|line| line.ends_with(b"\n")).for_each(refused_password);
             let ended = self.to_server[from..].split_inclusive(|byte| *byte == b'\n');
-            ended.filter(|line| line.ends_with(b"\n")).for_each(refused_denied);
+            let approved = self.approved;
+            ended.filter(|line| line.ends_with(b"\n")).for_each(|line| refused_denied(line, approved));
         }
     }
 }
 
-fn refused_denied(line: &[u8]) {
+fn refused_denied(line: &[u8], approved: bool) {
     let Ok(value) = serde_json::from_slice::<Value>(line) else { return };
-    let is_denied = |value: &Value| value["method"] == "tools/call" && value["params"]["name"] == "denied";
+    let is_denied = |value: &Value| {
+        let name = &value["params"]["name"];
+        value["method"] == "tools/call" && (name == "denied" || name == "asked" && !approved)
+    };
     let members = value.as_array().into_iter().flatten();
     assert!(!members.chain([&value]).any(is_denied), "{}", String::from_utf8_lossy(line));
 }
@@ -126,19 +147,14 @@ fn refused_password(line: &[u8]) {
 fn terms(mode: &str) -> Terms {
     let source = format!("version = 1\nmode = \"{mode}\"\n{DENY}");
     let read = read(&source, &Environment::default()).unwrap_or_else(|faults| panic!("{faults:?}"));
-    Terms {
-        policy: Arc::clone(&read.config.policy),
-        block_response: BlockResponse::default(),
-        max_frame: 4096,
-        filter_tools: FilterTools::default(),
-    }
+    Terms { max_frame: 4096, ..read.config.terms() }
 }
 
 fn opening(terms: Terms) -> Opening {
     let info = SessionInfo {
         session: "0123456789".to_owned(),
         unix_ms: 0,
-        agent: None,
+        agent: Some("fuzz".to_owned()),
         user: None,
         uid: None,
         groups: Vec::new(),
@@ -160,5 +176,6 @@ fn opening(terms: Terms) -> Opening {
         links: Box::new(NoLinks),
         elsewhere: Box::new(Alone),
         steady_us: || 0,
+        random_word: || Some("word".into()),
     }
 }
