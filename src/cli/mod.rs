@@ -2,6 +2,7 @@
 //!
 //! One file per sub-command. stdout of `run` belongs to the protocol; nothing here prints there.
 
+mod approvals;
 mod audit;
 mod check;
 mod demo;
@@ -78,6 +79,7 @@ First steps:
   callgate serve                                 the same over HTTP, for agents with a key
   callgate tail                                  watch what the agent does
   callgate status                                what each running callgate enforces
+  callgate approvals                             what calls wait for you to answer
   callgate policy check                          is mcp.toml right?
   callgate help policy                           the policy language, with examples
   callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
@@ -100,6 +102,7 @@ enum Command {
     Tail(tail::Tail),
     Log(log::Log),
     Status(status::Status),
+    Approvals(approvals::Command),
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(subcommand)]
@@ -144,6 +147,7 @@ impl Command {
             Self::Tail(tail) => tail.run().map(code),
             Self::Log(log) => log.run().map(code),
             Self::Status(status) => status.run().map(code),
+            Self::Approvals(approvals) => approvals.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
             Self::Keys(keys) => keys.run().map(code),

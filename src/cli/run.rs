@@ -113,6 +113,7 @@ async fn drive_session(
     let store = loaded.store(&info)?;
     let path = places::store(&loaded.config)?;
     let others = Others::new(path.clone(), info.session.clone());
+    let waiting = Waiting::new(path, &info.session);
     let session = Session::new(Opening {
         terms: loaded.config.terms(),
         unguarded: loaded.unguarded,
@@ -131,7 +132,6 @@ async fn drive_session(
         to_server: started.to,
         peer: started.peer,
     };
-    let waiting = Waiting::new(path);
     let run = Driven { session, store, waiting, reloads, watching, signals, say: paint::say };
     Ok(Box::pin(drive(run, ends)).await)
 }

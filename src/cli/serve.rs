@@ -210,7 +210,7 @@ impl Ground for Here {
         Box::new(Others::new(self.store.clone(), info.session.clone()))
     }
 
-    fn waiting(&self) -> Waiting {
-        Waiting::new(self.store.clone())
+    fn waiting(&self, session: &str) -> Waiting {
+        Waiting::new(self.store.clone(), session)
     }
 }

@@ -3,6 +3,7 @@
 mod driver;
 mod edit;
 mod evidence;
+mod held;
 mod identity;
 mod links;
 mod listed;
@@ -17,6 +18,7 @@ mod waiting;
 pub use driver::{Ends, Run, drive};
 pub use edit::{Change, Edited, Unedited};
 pub use evidence::Evidence;
+pub use held::{Held, exact_arguments};
 pub use identity::{
     User, facts, folder, home, home_text, repository, session_id, session_info, unguessable, user,
 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::held::Held;
 use crate::clock::now;
 use crate::guard::{Outbox, Session};
 use crate::store::Rulings;
@@ -22,24 +23,34 @@ const NEVER: Duration = Duration::from_hours(24);
 /// Waits in the place of a session's calls.
 pub struct Waiting {
     rulings: RefCell<Rulings>,
+    held: Held,
     stirred: Notify,
 }
 
 impl Waiting {
-    /// For a session whose store is at `path`.
-    pub fn new(path: PathBuf) -> Self {
-        Self { rulings: RefCell::new(Rulings::new(path)), stirred: Notify::new() }
+    /// For the session with this id, whose store is at `path`.
+    pub fn new(path: PathBuf, session: &str) -> Self {
+        let held = Held::new(&path, session);
+        Self { rulings: RefCell::new(Rulings::new(path)), held, stirred: Notify::new() }
     }
 
     /// To be called after each input of the session: a call may wait by now.
     pub(super) fn stir(&self, session: &Session) {
         if session.deadline().is_some() {
             self.stirred.notify_one();
+            self.held.open();
         }
     }
 
-    /// Resolves with what there is to do next.
+    /// Resolves with what there is to do next; meanwhile people who look at questions see what waits.
     pub(super) async fn next(&self, session: &RefCell<Session>) -> Outbox {
+        tokio::select! {
+            outbox = self.due(session) => outbox,
+            never = self.held.answer(session) => match never {},
+        }
+    }
+
+    async fn due(&self, session: &RefCell<Session>) -> Outbox {
         loop {
             let (deadline, waits) = {
                 let session = session.borrow();

@@ -45,7 +45,7 @@ pub trait Ground: Send + Sync {
     /// What other processes and sessions have done.
     fn elsewhere(&self, info: &SessionInfo) -> Box<dyn Elsewhere>;
     /// What happens in a session though no byte moves.
-    fn waiting(&self) -> Waiting;
+    fn waiting(&self, session: &str) -> Waiting;
 }
 
 /// The policy in force, as new sessions get it.
@@ -350,6 +350,7 @@ impl Face {
         let ground = &self.foundation.ground;
         let store = ground.store(&info);
         store.policy(current.source.clone(), Vec::new());
+        let waiting = ground.waiting(&info.session);
         let session = Session::new(Opening {
             terms: current.config.terms(),
             unguarded: current.unguarded,
@@ -360,7 +361,7 @@ impl Face {
             steady_us: crate::clock::steady_us,
             random_word: unguessable,
         });
-        let (session, store, waiting) = (session.into(), store.into(), ground.waiting());
+        let (session, store) = (session.into(), store.into());
         Evidence { session, store, waiting, say: self.foundation.say }
     }
 }

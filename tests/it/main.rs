@@ -13,6 +13,7 @@
 )]
 
 mod agentdojo;
+mod approvals;
 mod asked;
 mod audit;
 mod catalog;

@@ -1,0 +1,155 @@
+//! The inbox: questions as they come and close, and answers as they are typed.
+//!
+//! It refuses to answer several at once: whoever approves by the dozen reads none. Invariant: it only ever adds lines, so
+//! that it can be piped, and a terminal keeps what was said.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use super::{Refused, as_json, as_text, rule, words};
+use crate::cli::Exit;
+use crate::cli::paint::{BOLD, DIM, RED, painted};
+use crate::record::Grant;
+use crate::store::{Approvals, Decision, Which};
+
+/// How often the store is asked whether anything was committed: one cheap question.
+const LOOK: Duration = Duration::from_millis(50);
+/// After so many looks time alone may have closed a question.
+const LOOKS_A_SECOND: u32 = 20;
+
+const HELP: &str = "a N [once|session|30m] approve · d N [why] deny · l list · q quit";
+
+/// Runs until interrupted, told to quit, or nobody reads.
+pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<Exit> {
+    let mut inbox =
+        Inbox { approvals: Approvals::open(path)?, path, json, numbers: BTreeMap::new(), last: 0 };
+    let typed = typed();
+    if typed.is_some() && !json {
+        writeln!(anstream::stderr(), "{}", painted(DIM, HELP))?;
+    }
+    let (mut version, mut looks) = (None, 0);
+    loop {
+        let now = inbox.approvals.version()?;
+        looks += 1;
+        if version.replace(now) != Some(now) || looks % LOOKS_A_SECOND == 0 {
+            inbox.look()?;
+        }
+        let Some(lines) = &typed else {
+            std::thread::sleep(LOOK);
+            continue;
+        };
+        match lines.recv_timeout(LOOK) {
+            Ok(line) if matches!(line.trim(), "q" | "quit") => return Ok(Exit::Done),
+            Ok(line) => inbox.obey(line.trim())?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(Exit::Done),
+        }
+    }
+}
+
+/// What is typed, where a terminal is there to type at.
+fn typed() -> Option<Receiver<String>> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    Some(lines)
+}
+
+struct Inbox<'a> {
+    approvals: Approvals,
+    path: &'a Path,
+    json: bool,
+    /// Open questions, by the number that people type.
+    numbers: BTreeMap<u32, String>,
+    last: u32,
+}
+
+impl Inbox<'_> {
+    /// Tells what came and what closed.
+    fn look(&mut self) -> anyhow::Result<()> {
+        let open = self.approvals.list(Which::Open)?;
+        let gone: Vec<(u32, String)> = self
+            .numbers
+            .iter()
+            .filter(|(_, id)| !open.iter().any(|question| question.id == **id))
+            .map(|(number, id)| (*number, id.clone()))
+            .collect();
+        let mut out = anstream::stdout().lock();
+        for (number, id) in gone {
+            self.numbers.remove(&number);
+            for question in self.approvals.find(&id)? {
+                if self.json {
+                    writeln!(out, "{}", words::visible_json(&as_json(self.path, &question)))?;
+                } else {
+                    writeln!(out, "{} {}", painted(DIM, format!("[{number}]")), words::ruled(&question))?;
+                }
+            }
+        }
+        for question in open {
+            if self.numbers.values().any(|id| *id == question.id) {
+                continue;
+            }
+            self.last += 1;
+            self.numbers.insert(self.last, question.id.clone());
+            if self.json {
+                writeln!(out, "{}", words::visible_json(&as_json(self.path, &question)))?;
+                continue;
+            }
+            let bell = if std::io::stdout().is_terminal() { "\x07" } else { "" };
+            let number = painted(BOLD, format!("[{}]", self.last));
+            writeln!(out, "{bell}{number} {}", as_text(self.path, &question))?;
+            let waiting = self.numbers.len();
+            writeln!(out, "{}", painted(DIM, format!("    {waiting} waiting")))?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Does what was typed.
+    fn obey(&mut self, line: &str) -> anyhow::Result<()> {
+        let mut words = line.split_whitespace();
+        let (verb, number) =
+            (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
+        let rest = words.collect::<Vec<_>>().join(" ");
+        let id = number.and_then(|number: u32| self.numbers.get(&number)).cloned();
+        match (verb, id) {
+            ("", _) => Ok(()),
+            ("l" | "list", _) => {
+                self.numbers.clear();
+                self.look()
+            }
+            ("a" | "approve", Some(id)) => match Grant::from_word(&rest) {
+                Some(grant) => self.rule(&id, &Decision::Approve(Some(grant)), None),
+                None if rest.is_empty() => self.rule(&id, &Decision::Approve(None), None),
+                None => complain("an approval is good for `once`, `session`, or a duration such as `30m`"),
+            },
+            ("d" | "deny", Some(id)) => {
+                self.rule(&id, &Decision::Deny, Some(rest.as_str()).filter(|rest| !rest.is_empty()))
+            }
+            ("a" | "approve" | "d" | "deny", None) => complain("no open question has that number"),
+            (_, _) => complain(HELP),
+        }
+    }
+
+    fn rule(&mut self, id: &str, decision: &Decision, reason: Option<&str>) -> anyhow::Result<()> {
+        match rule(&self.approvals, id, decision, reason)? {
+            Ok(_) => self.look(),
+            Err(Refused::Unknown) => complain("that question is gone"),
+            Err(Refused::Because(why)) => complain(&why),
+        }
+    }
+}
+
+fn complain(why: &str) -> anyhow::Result<()> {
+    Ok(writeln!(anstream::stderr(), "{}", painted(RED, why))?)
+}
