@@ -230,7 +230,8 @@ fn rule(
     })
 }
 
-fn ruler() -> Ruler {
+/// This process, as it is recorded.
+pub(super) fn ruler() -> Ruler {
     let user = user();
     Ruler {
         user: Some(user.name),

@@ -2,6 +2,7 @@
 //!
 //! One file per sub-command. stdout of `run` belongs to the protocol; nothing here prints there.
 
+mod ack;
 mod approvals;
 mod audit;
 mod check;
@@ -23,6 +24,7 @@ mod serve;
 mod start;
 mod status;
 mod tail;
+mod timeline;
 mod tools;
 mod upstream;
 
@@ -103,6 +105,8 @@ enum Command {
     Log(log::Log),
     Status(status::Status),
     Approvals(approvals::Command),
+    Ack(ack::Ack),
+    Timeline(timeline::Timeline),
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(subcommand)]
@@ -148,6 +152,8 @@ impl Command {
             Self::Log(log) => log.run().map(code),
             Self::Status(status) => status.run().map(code),
             Self::Approvals(approvals) => approvals.run().map(code),
+            Self::Ack(ack) => ack.run().map(code),
+            Self::Timeline(timeline) => timeline.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
             Self::Keys(keys) => keys.run().map(code),

@@ -3,7 +3,7 @@
 //! It refuses to take a batch apart. Invariant: a batch passes whole or not at all, and of one that does not, no member
 //! has done anything that rules look back on but ask.
 
-use super::client::{asks, spoil};
+use super::client::{Leaving, asks, spoil};
 use super::effect::{Outbox, Passing, Way};
 use super::exchange::{ANOTHER, Emit, Exchange, Judged, Moment, Subject};
 use super::past::Left;
@@ -47,10 +47,14 @@ impl Session {
                 left.withdraw();
             }
             let moment = self.moment(now);
-            let (record, emit) = exchange.settle(&moment, stops.then_some(Cause::Batch)).into_parts(&moment);
+            let settled = exchange.settle(&moment, stops.then_some(Cause::Batch));
+            let warning = settled.warning(&moment);
+            let (record, emit) = settled.into_parts(&moment);
+            self.follow_warning(&record, warning.as_ref(), now, out);
             match emit {
                 Emit::Forward(_) => {
-                    self.leave(&record, message.id, bytes.clone(), left.asks(), now, out);
+                    let (bytes, asks) = (bytes.clone(), left.asks());
+                    self.leave(&record, Leaving { id: message.id, bytes, asks, warning }, now, out);
                 }
                 Emit::Refuse(frame) => out.to_client.extend(frame),
                 Emit::Withhold => {}

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::effect::{Outbox, Passing, SPOILED, Way};
-use super::exchange::{Emit, Exchange, Origin, Subject, Word, call_id};
+use super::exchange::{Emit, Exchange, Origin, Subject, Warning, Word, call_id};
 use super::flight::{Asks, InFlight};
 use super::past::Left;
 use super::refusal::About;
@@ -20,6 +20,16 @@ use crate::wire::{
 
 /// A short call: as many records as a chunk is likely to make get their room at once. Bytes.
 const SMALL_CALL: usize = 128;
+
+/// How a governed frame leaves.
+pub(super) struct Leaving<'i> {
+    pub id: Option<Id<'i>>,
+    /// Where it stands in the outbox.
+    pub bytes: std::ops::Range<usize>,
+    pub asks: Asks,
+    /// What the agent is told with its answer, unless it knows.
+    pub warning: Option<Warning>,
+}
 
 impl Session {
     /// Bytes from the client.
@@ -84,6 +94,7 @@ impl Session {
             return self.malformed(line, Malformed { fault, id: None }, now, out);
         }
         self.learn(message, out);
+        self.learn_level(message);
         if self.is_own_answer(message, now, out) {
             return spoil(line, out);
         }
@@ -150,12 +161,16 @@ impl Session {
             return self.hold(line, message, judged, now, out);
         }
         let traces = judged.take_traces(&moment);
-        let (record, emit) = judged.settle(&moment, None).into_parts(&moment);
+        let settled = judged.settle(&moment, None);
+        let warning = settled.warning(&moment);
+        let (record, emit) = settled.into_parts(&moment);
+        self.follow_warning(&record, warning.as_ref(), now, out);
         let mut left = self.remember(&traces, record.number, now);
         match emit {
             Emit::Forward(frame) => {
                 let bytes = self.pass_range(frame, line.ahead, out);
-                self.leave(&record, message.and_then(|message| message.id), bytes, left.asks(), now, out);
+                let id = message.and_then(|message| message.id);
+                self.leave(&record, Leaving { id, bytes, asks: left.asks(), warning }, now, out);
             }
             Emit::Refuse(frame) => {
                 out.to_client.extend(frame);
@@ -167,18 +182,15 @@ impl Session {
     }
 
     /// A governed frame leaves: it is in flight from here on.
-    pub(super) fn leave(
-        &mut self,
-        record: &CallRecord,
-        id: Option<Id<'_>>,
-        bytes: std::ops::Range<usize>,
-        asks: Asks,
-        now: Now,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn leave(&mut self, record: &CallRecord, leaving: Leaving<'_>, now: Now, out: &mut Outbox) {
+        let Leaving { id, bytes, asks, warning } = leaving;
         if let Some(id) = id {
+            let warning = self.due_warning(warning);
             let tool = (record.method == mcp::TOOLS_CALL).then(|| record.tool.as_str().into());
-            self.flight.depart(id.key(), InFlight { tool, ..InFlight::new(Some(record.number), asks, now) });
+            self.flight.depart(
+                id.key(),
+                InFlight { tool, warning, ..InFlight::new(Some(record.number), asks, now) },
+            );
         }
         if self.is_gated() {
             out.passing.push(Passing {

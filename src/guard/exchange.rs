@@ -4,6 +4,7 @@
 //! judged twice, both forwarded and refused, or without its record.
 
 mod ruling;
+mod warning;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -20,6 +21,7 @@ use crate::record::{CallRecord, MatchRecord, Now, Outcome};
 use crate::wire::{Fault, Malformed, shown};
 
 pub(super) use ruling::{Wish, Word};
+pub(super) use warning::Warning;
 
 /// The reason where no policy could be loaded at start.
 const NO_POLICY: &str = "no policy could be loaded";

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::exchange::Warning;
 use crate::record::{Completion, Now, Page, Record, Status};
 use crate::wire::IdKey;
 
@@ -24,12 +25,14 @@ pub struct InFlight {
     pub asks: Asks,
     /// Whether the client has cancelled it. The server may answer all the same.
     pub cancelled: bool,
+    /// What the agent is told with the answer.
+    pub warning: Option<Box<Warning>>,
 }
 
 impl InFlight {
     /// A request that leaves now.
     pub fn new(call: Option<u64>, asks: Asks, now: Now) -> Self {
-        Self { call, tool: None, since_us: now.steady_us, asks, cancelled: false }
+        Self { call, tool: None, since_us: now.steady_us, asks, cancelled: false, warning: None }
     }
 
     /// How it ended, for the store; nothing where it is no recorded call or its end was recorded before.
@@ -69,6 +72,8 @@ pub struct Flight {
     departed: u64,
     /// How many of them were cancelled: most servers never answer those.
     cancelled: usize,
+    /// With how many answers the agent is told something.
+    warned: usize,
 }
 
 impl Flight {
@@ -80,6 +85,11 @@ impl Flight {
     /// Whether no more fit. Those that were cancelled make room.
     pub fn is_full(&self) -> bool {
         self.by_id.len() - self.cancelled >= MOST_IN_FLIGHT
+    }
+
+    /// Whether the agent is told something with any answer.
+    pub fn is_warned(&self) -> bool {
+        self.warned > 0
     }
 
     /// Whether there are none.
@@ -98,8 +108,10 @@ impl Flight {
         }
         self.departed += 1;
         self.cancelled += usize::from(request.cancelled);
+        self.warned += usize::from(request.warning.is_some());
         if let Some((_, before)) = self.by_id.insert(id, (self.departed, request)) {
             self.cancelled -= usize::from(before.cancelled);
+            self.warned -= usize::from(before.warning.is_some());
         }
     }
 
@@ -107,6 +119,7 @@ impl Flight {
     pub fn land(&mut self, id: &IdKey) -> Option<InFlight> {
         let (_, request) = self.by_id.remove(id)?;
         self.cancelled -= usize::from(request.cancelled);
+        self.warned -= usize::from(request.warning.is_some());
         Some(request)
     }
 
@@ -117,12 +130,13 @@ impl Flight {
         let before = request.clone();
         request.cancelled = true;
         self.cancelled += 1;
+        self.warned -= usize::from(request.warning.take().is_some());
         Some(before)
     }
 
     /// The session ends: everything unanswered, in the order it was sent.
     pub fn drain(&mut self) -> Vec<(IdKey, InFlight)> {
-        self.cancelled = 0;
+        (self.cancelled, self.warned) = (0, 0);
         let mut all: Vec<_> = self.by_id.drain().collect();
         all.sort_by_key(|(_, (place, _))| *place);
         all.into_iter().map(|(id, (_, request))| (id, request)).collect()
@@ -135,7 +149,14 @@ mod tests {
     use crate::wire::IdKey;
 
     fn request(call: u64) -> InFlight {
-        InFlight { call: Some(call), tool: None, since_us: call, asks: Asks::Nothing, cancelled: false }
+        InFlight {
+            call: Some(call),
+            tool: None,
+            since_us: call,
+            asks: Asks::Nothing,
+            cancelled: false,
+            warning: None,
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod session;
 mod tasks;
 mod together;
 mod unrecorded;
+mod warn;
 mod within;
 
 #[cfg(test)]

@@ -63,7 +63,9 @@ impl Session {
                 | Record::Notice(_)
                 | Record::Tools(_)
                 | Record::Question(_)
-                | Record::Turn(_) => {}
+                | Record::Turn(_)
+                | Record::Warning(_)
+                | Record::Course(_) => {}
             }
         }
         records.retain(|record| !matches!(record, Record::Trace(trace) if trace.is_empty()));

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::client::Leaving;
 use super::effect::Outbox;
 use super::exchange::{Emit, Exchange, Judged, Moment, Origin, Subject, Word};
 use super::hold::{Hold, InHost, Ruling, Taken};
@@ -156,7 +157,9 @@ impl Session {
     ) {
         let moment = Moment { told: &case.spends, ..self.moment(now) };
         let (settled, mut traces) = judged.settle_by(&moment, word, self.terms.approval.on_timeout);
+        let warning = settled.warning(&moment);
         let (mut record, emit) = settled.into_parts(&moment);
+        self.follow_warning(&record, warning.as_ref(), now, out);
         record.unix_ms = case.since.unix_ms;
         // Its budgets were counted when it came.
         traces.spends.clear();
@@ -164,7 +167,7 @@ impl Session {
         match emit {
             Emit::Forward(frame) => {
                 let bytes = out.forward(frame);
-                self.leave(&record, id, bytes, left.asks(), now, out);
+                self.leave(&record, Leaving { id, bytes, asks: left.asks(), warning }, now, out);
             }
             Emit::Refuse(frame) => out.to_client.extend(frame),
             Emit::Withhold => {}

@@ -5,21 +5,31 @@ use super::catalog::Told;
 use super::effect::{Outbox, SPOILED};
 use super::ended::Done;
 use super::flight::Asks;
-use super::session::{Session, notice};
+use super::session::{Session, Side, notice};
 use crate::record::{Listing, NoticeKind, Now, Record, Status};
 use crate::wire::{Glance, GlanceKind, Json, Line, Lines, glance, glance_batch};
 
 /// How much of a line that is not JSON people get to see, bytes.
 const NOISE_SHOWN: usize = 400;
 
+/// How the lines of a chunk leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ways {
+    /// They have.
+    Tee,
+    /// One by one, by way of the outbox.
+    ByLine,
+}
+
 impl Session {
     /// Bytes from the server.
     pub fn server_bytes(&mut self, chunk: &[u8], now: Now) -> Outbox {
         let mut out = Outbox::default();
+        let ways = if self.takes_lines(Side::Server) { Ways::ByLine } else { Ways::Tee };
         let mut lines = std::mem::replace(&mut self.server, Lines::new(0));
-        lines.feed(chunk, |line| self.server_line(line, now, &mut out));
+        lines.feed(chunk, |line| self.server_line(line, ways, now, &mut out));
         self.server = lines;
-        if !self.is_gated() {
+        if ways == Ways::Tee {
             self.server.mark_forwarded();
         }
         if !self.server.is_ahead() {
@@ -31,13 +41,15 @@ impl Session {
         out
     }
 
-    fn server_line(&mut self, line: Line<'_>, now: Now, out: &mut Outbox) {
+    fn server_line(&mut self, line: Line<'_>, ways: Ways, now: Now, out: &mut Outbox) {
         let passing = out.passing.len();
         let admission = self.admits(line, now, out);
-        if !self.is_gated() {
+        if ways == Ways::Tee {
             return;
         }
-        if admission == Admission::Pass {
+        // Where nothing can be held back, a line may still be told apart to have something added.
+        let stays = admission == Admission::Drop && !self.is_gated();
+        if stays || admission == Admission::Pass {
             let start = out.to_client.len();
             out.begun_to_client |= line.ahead > 0;
             out.to_client.extend_from_slice(line.bytes.get(line.ahead..).unwrap_or_default());
@@ -91,9 +103,14 @@ impl Session {
         };
         self.told(&request.asks, seen.result, now, out);
         let lists = matches!(request.asks, Asks::Tools(_));
+        let warning = request.call.zip(request.warning.clone());
         self.ended(request, seen, Done { status, length: line.bytes.len() }, now, out);
+        let warned = warning.and_then(|(number, warning)| self.warn(number, &warning, line, seen, now, out));
         if seen.holds.requests || seen.error.is_some() {
             return self.within(line, seen, now, out);
+        }
+        if let Some(warned) = warned {
+            return Admission::Instead(warned);
         }
         let left = if lists { self.filtered(line, seen, now, out) } else { None };
         left.map_or(Admission::Pass, Admission::Instead)
@@ -116,7 +133,11 @@ impl Session {
                 if matches!(request.asks, Asks::Tools(_)) {
                     self.told(&request.asks, seen.result, now, out);
                 }
+                let warning = request.call.zip(request.warning.clone());
                 self.ended(request, &seen, Done { status, length: line.bytes.len() }, now, out);
+                if let Some((number, warning)) = warning {
+                    self.warn_beside(number, &warning, now, out);
+                }
             }
         }
         self.asks_together(line, now, out)
@@ -141,9 +162,10 @@ impl Session {
     }
 
     fn negotiated(&mut self, result: Option<&[u8]>, out: &mut Outbox) {
+        let result = result.and_then(|bytes| std::str::from_utf8(bytes).ok()).and_then(Json::from_text);
+        let capabilities = result.and_then(|result| result.member("capabilities"));
+        self.warnings.logs = capabilities.is_some_and(|all| all.member("logging").is_some());
         let revision = result
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .and_then(Json::from_text)
             .and_then(|result| result.member("protocolVersion"))
             .and_then(|revision| revision.as_str().map(std::borrow::Cow::into_owned));
         if revision.is_some() && revision != self.info.protocol {

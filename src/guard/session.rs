@@ -17,6 +17,7 @@ use super::in_host::Said;
 use super::past::{Elsewhere, Memory};
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use super::tasks::Tasks;
+use super::warn::Warnings;
 use crate::policy::{By, Facts, FailMode, Mode, Policy, ResolvePath, Stance};
 use crate::record::{Notice, NoticeKind, Now, Record, SessionInfo, Status};
 use crate::wire::{IdKey, Lines};
@@ -110,6 +111,8 @@ pub struct Session {
     pub(super) asked: Flight,
     pub(super) tasks: Tasks,
     pub(super) catalog: Catalog,
+    /// What the agent was told.
+    pub(super) warnings: Warnings,
     /// Calls that wait for people.
     pub(super) holds: Holds,
     /// Whether the client said that it can ask its person (until 2025-11-25).
@@ -152,6 +155,7 @@ impl Session {
             asked: Flight::default(),
             tasks: Tasks::default(),
             catalog: Catalog::default(),
+            warnings: Warnings::default(),
             holds: Holds::default(),
             elicits: false,
             brought: None,
@@ -184,10 +188,14 @@ impl Session {
         }
     }
 
-    /// Whether lines of one side are passed on one by one: as long as a frame may be held back, or may be an answer of
-    /// the client to a question of our own.
+    /// Whether lines of one side are passed on one by one: as long as a frame may be held back, may be an answer of the
+    /// client to a question of our own, or one of the server with which the agent is told something.
     pub(super) fn takes_lines(&self, side: Side) -> bool {
-        self.is_gated() || side == Side::Client && self.holds.asks_host()
+        self.is_gated()
+            || match side {
+                Side::Client => self.holds.asks_host(),
+                Side::Server => self.flight.is_warned(),
+            }
     }
 
     /// Whether the server has a request with this id that it has not answered, cancelled or not.
@@ -229,7 +237,10 @@ impl Session {
     pub fn server_gone(&mut self, status: &str, now: Now) -> Outbox {
         let mut out = Outbox::default();
         let gated = self.is_gated();
-        if gated && self.server.is_ahead() {
+        if !gated {
+            // The rest of a line that was looked at for a warning.
+            out.to_client.extend_from_slice(self.server.withheld());
+        } else if self.server.is_ahead() {
             out.to_client.extend_from_slice(SPOILED);
         }
         out.to_client.append(&mut self.held);
@@ -252,6 +263,7 @@ impl Session {
                 out.to_client.extend(refusal.frame(Some(&id.to_json()), Shape::Error));
             }
         }
+        self.end_warning(now, &mut out);
         let asked = self.asked.drain().into_iter().map(|(_, request)| request);
         for request in asked.chain(self.tasks.drain()) {
             out.records.extend(request.completion(Status::NoReply, now, 0));

@@ -117,7 +117,9 @@ impl Step {
             | Record::Tools(_)
             | Record::Trace(_)
             | Record::Question(_)
-            | Record::Turn(_) => None,
+            | Record::Turn(_)
+            | Record::Warning(_)
+            | Record::Course(_) => None,
         })
     }
 }

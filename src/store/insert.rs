@@ -16,7 +16,7 @@ use super::intake::{Entry, Event, count, json, text};
 use super::judgement::Judgement;
 use super::key::Key;
 use super::ledger::State;
-use super::past;
+use super::{past, warnings};
 use crate::clock;
 use crate::record::{Assignment, PolicySource};
 
@@ -87,6 +87,12 @@ impl<'a> Appending<'a> {
             Entry::Event(event) => self.event(event),
             Entry::Trace(trace) => past::write(self.connection, &self.state.info.session, trace).map(|()| 0),
             Entry::Question(asked) => asked.insert(self.connection, &self.state.info).map(|()| 0),
+            Entry::Warning(warning) => {
+                warnings::tell(self.connection, &self.state.info.session, warning).map(|()| 0)
+            }
+            Entry::Course(course) => {
+                warnings::follow(self.connection, &self.state.info.session, course).map(|()| 0)
+            }
             Entry::Turn(turn) => approvals::write(self.connection, &self.state.info, turn).map(|()| 0),
         }
     }

@@ -15,8 +15,8 @@ use super::tools::Tools;
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
-    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Question, Record, SessionInfo, Status,
-    Trace, Turn,
+    Assignment, CallRecord, Completion, CourseRecord, Gap, Notice, PolicySource, Question, Record,
+    SessionInfo, Status, Trace, Turn, WarningRecord,
 };
 use crate::settings::KeepArguments;
 use crate::wire::shown;
@@ -40,6 +40,10 @@ pub(super) enum Entry {
     Question(Box<Asked>),
     /// What became of one, redacted.
     Turn(Turn),
+    /// What an agent was told.
+    Warning(Box<WarningRecord>),
+    /// What it did next.
+    Course(CourseRecord),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -129,7 +133,9 @@ impl Intake {
             | Record::Tools(_)
             | Record::Trace(_)
             | Record::Question(_)
-            | Record::Turn(_) => None,
+            | Record::Turn(_)
+            | Record::Warning(_)
+            | Record::Course(_) => None,
         };
         self.entry(&record, arguments)
     }
@@ -144,7 +150,9 @@ impl Intake {
             | Record::Tools(_)
             | Record::Trace(_)
             | Record::Question(_)
-            | Record::Turn(_) => None,
+            | Record::Turn(_)
+            | Record::Warning(_)
+            | Record::Course(_) => None,
         };
         self.entry(record, arguments)
     }
@@ -163,6 +171,8 @@ impl Intake {
             Record::Trace(trace) => return Entry::Trace(trace.clone()),
             Record::Question(question) => return Entry::Question(self.question(question)),
             Record::Turn(turn) => return Entry::Turn(self.turn(turn)),
+            Record::Warning(warning) => return Entry::Warning(warning.clone()),
+            Record::Course(course) => return Entry::Course(course.clone()),
         })
     }
 

@@ -206,7 +206,9 @@ impl Ledger {
             | Entry::Tools(_)
             | Entry::Trace(_)
             | Entry::Question(_)
-            | Entry::Turn(_) => {
+            | Entry::Turn(_)
+            | Entry::Warning(_)
+            | Entry::Course(_) => {
                 self.pending.push(entry);
             }
         }
@@ -308,7 +310,9 @@ impl Entry {
             | Self::Tools(_)
             | Self::Trace(_)
             | Self::Question(_)
-            | Self::Turn(_) => None,
+            | Self::Turn(_)
+            | Self::Warning(_)
+            | Self::Course(_) => None,
         }
     }
 }

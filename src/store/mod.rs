@@ -5,7 +5,8 @@
 //! rows away, and leaves a sealed account of them.
 //!
 //! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view
-//! `audit`; 0005: API keys; 0006: pinned definitions; 0007: questions to people), [`Store`] (the two ways in), `queue` (what waits), `intake` and
+//! `audit`; 0005: API keys; 0006: pinned definitions; 0007: questions to people;
+//! 0008: warnings to agents), [`Store`] (the two ways in), `queue` (what waits), `intake` and
 //! `judgement` (from records to rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the thread), `chain` and
 //! `verify` (the hashes), [`Reader`], [`prune()`]. [`Keys`] and [`Approvals`] stand beside the log.
 
@@ -34,6 +35,7 @@ mod schema;
 mod standing;
 mod tools;
 mod verify;
+mod warnings;
 mod word;
 mod writer;
 
@@ -64,6 +66,7 @@ pub use row::{AuditRow, JsonText};
 pub use running::{LoadedRow, RuleRow, SessionRow, Sessions};
 pub use standing::{KeptTool, PinRow, Standing};
 pub use verify::{ChainFault, Verification};
+pub use warnings::{Warned, WarningBook, WarningRow};
 pub use word::random_word;
 
 use crate::clock;

@@ -353,7 +353,9 @@ fn lists_apart(records: Vec<Record>) -> (Vec<Listing>, Vec<Record>) {
         | Record::Notice(_)
         | Record::Trace(_)
         | Record::Question(_)
-        | Record::Turn(_) => Some(record),
+        | Record::Turn(_)
+        | Record::Warning(_)
+        | Record::Course(_) => Some(record),
     });
     let rest = rest.collect();
     (lists, rest)
@@ -377,7 +379,7 @@ fn size(record: &Record) -> usize {
                     + call.reason.as_deref().map_or(0, str::len)
                     + matched
             }
-            Record::Completion(_) => 0,
+            Record::Completion(_) | Record::Warning(_) | Record::Course(_) => 0,
             Record::Gap(gap) => gap.why.len(),
             Record::Notice(notice) => notice.text.len(),
             Record::Tools(list) => return list_size(list),

@@ -30,6 +30,8 @@ pub const SERVER_DISCOVER: &str = "server/discover";
 pub const TOOLS_LIST: &str = "tools/list";
 /// Asks whether the other side is there.
 pub const PING: &str = "ping";
+/// Says how much a client wants to be told (until 2025-11-25).
+pub const SET_LEVEL: &str = "logging/setLevel";
 /// Takes a request back.
 pub const CANCELLED: &str = "notifications/cancelled";
 
@@ -53,7 +55,7 @@ const PASSING: &[&str] = &[
     "resources/unsubscribe",
     "prompts/list",
     "completion/complete",
-    "logging/setLevel",
+    SET_LEVEL,
     TASKS_GET,
     TASKS_RESULT,
     "tasks/list",

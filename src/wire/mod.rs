@@ -26,7 +26,7 @@ pub use id::{Id, IdKey};
 pub use json::{Elements, Json, JsonKind, Members};
 pub use lines::{Line, Lines};
 pub use malformed::{Fault, Malformed};
-pub use reply::{ask_by_result, elicitation, progress, refusal, taken_back, tool_result};
+pub use reply::{ask_by_result, elicitation, log_message, progress, refusal, taken_back, tool_result};
 pub use text::{fold, has_invisible, kept, shown, shown_within};
 
 /// Deepest nesting of a frame, its own braces included: where serde and the SDKs built on it still follow.

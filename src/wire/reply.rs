@@ -39,6 +39,15 @@ pub fn progress(token: &str, step: u32, message: &str) -> Vec<u8> {
     notification("notifications/progress", &params)
 }
 
+/// A line of the log (MCP 2024-11-05, logging) in the name of callgate.
+pub fn log_message(level: &str, text: &str) -> Vec<u8> {
+    let text = Value::from(text);
+    notification(
+        "notifications/message",
+        &format!(r#"{{"level":"{level}","logger":"callgate","data":{text}}}"#),
+    )
+}
+
 /// A request of ours is taken back (MCP, cancellation); its id as JSON text.
 pub fn taken_back(id: &str, reason: &str) -> Vec<u8> {
     let reason = Value::from(reason);

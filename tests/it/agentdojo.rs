@@ -65,7 +65,9 @@ fn stopped(run: &Value) -> Vec<bool> {
                 | Record::Notice(_)
                 | Record::Tools(_)
                 | Record::Trace(_)
-                | Record::Turn(_) => None,
+                | Record::Turn(_)
+                | Record::Warning(_)
+                | Record::Course(_) => None,
                 Record::Question(_) => Some(Effect::RequireApproval),
             });
             // A call like one about which a person is being asked waits for the same answer.

@@ -48,3 +48,4 @@ mod support;
 mod tidy;
 mod transparency;
 mod transports;
+mod warnings;

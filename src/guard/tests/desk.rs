@@ -37,7 +37,9 @@ impl Desk {
                 | Record::Gap(_)
                 | Record::Notice(_)
                 | Record::Tools(_)
-                | Record::Trace(_) => {}
+                | Record::Trace(_)
+                | Record::Warning(_)
+                | Record::Course(_) => {}
             }
         }
     }

@@ -233,7 +233,9 @@ proptest! {
             | Record::Tools(_)
             | Record::Trace(_)
             | Record::Question(_)
-            | Record::Turn(_) => None,
+            | Record::Turn(_)
+            | Record::Warning(_)
+            | Record::Course(_) => None,
             });
             let mut rows: Vec<_> = rows.collect();
             rows.sort_by_key(|call| call.number);

@@ -237,6 +237,21 @@ fn recorded(record: &Record) -> String {
                 asked.reason
             )
         }
+        Record::Warning(told) => format!(
+            "record: warning about {}: {} says {}, {}, told by {}",
+            told.number,
+            told.rule,
+            told.effect,
+            told.severity.as_str(),
+            told.shown.as_str()
+        ),
+        Record::Course(course) => format!(
+            "record: after the warning about {}: {} with {}, verdict {}",
+            course.of,
+            course.course.as_str(),
+            course.next.map_or("nothing".to_owned(), |number| number.to_string()),
+            course.verdict.map_or("none", crate::policy::Effect::as_str)
+        ),
         Record::Turn(turn) => format!("record: question {} is {}", turn.question, turn.kind.as_str()),
     }
 }
