@@ -121,6 +121,7 @@ enum Command {
 
 /// Reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(paint::panicked));
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
     if help::asks_for_policy(&typed) {
         return match help::print_policy() {

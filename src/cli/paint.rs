@@ -29,6 +29,12 @@ pub(super) fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "callgate: {line}");
 }
 
+/// A fault of our own. What a panic says may hold what a call said: only its place is told.
+pub(super) fn panicked(info: &std::panic::PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    say(&format!("internal error at {place}: please report it"));
+}
+
 /// Why the command failed.
 pub(super) fn error(text: &str) {
     let _ = writeln!(anstream::stderr(), "{} {text}", painted(RED.bold(), "error:"));

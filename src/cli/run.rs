@@ -123,6 +123,8 @@ async fn drive_session(
         elsewhere: Box::new(others),
         steady_us: clock::steady_us,
         random_word: unguessable,
+        #[cfg(debug_assertions)]
+        fault_at: std::env::var("CALLGATE_FAULT_AT").ok().map(Into::into),
     });
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
     let ends = Ends {

@@ -328,7 +328,8 @@ fn announcement(record: &CallRecord, session: &str) -> Option<String> {
         Outcome::Expired => "nobody ruled in time",
         Outcome::Withdrawn => "no longer waiting",
         Outcome::Pending => "answered as pending",
-        Outcome::Forwarded | Outcome::FailOpen => return None,
+        Outcome::FailOpen => "passed without a verdict or a record",
+        Outcome::Forwarded => return None,
     };
     let name = match (&*record.method, &*record.tool) {
         (mcp::ELICITATION, mode) if !mode.is_empty() => format!("{} by {}: ", mcp::ELICITATION, shown(mode)),

@@ -3,28 +3,29 @@
 //! Each step consumes the one before, and [`Exchange::into_parts`] is the only exit: no frame leaves unjudged,
 //! judged twice, both forwarded and refused, or without its record.
 
+mod moment;
 mod ruling;
 mod warning;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::catalog::Catalog;
-use super::past::{Elsewhere, Hindsight, Memory};
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
-use crate::policy::{
-    Budget, By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Traces, Verdict, World,
-};
-use crate::record::{CallRecord, MatchRecord, Now, Outcome};
+use crate::policy::{By, Effect, FailMode, Mode, Policy, Traces, Verdict};
+use crate::record::{CallRecord, MatchRecord, Outcome};
 use crate::wire::{Fault, Malformed, shown};
 
+use moment::Unjudged;
+
+pub(super) use moment::Moment;
 pub(super) use ruling::{Wish, Word};
 pub(super) use warning::Warning;
 
 /// The reason where no policy could be loaded at start.
 const NO_POLICY: &str = "no policy could be loaded";
+/// The reason of a call that could not be judged: a fault of callgate's own.
+const FAULT: &str = "the call could not be judged, which is a fault of callgate";
 
 /// Why a call stays out that the policy would let pass: nobody could be told what came of it.
 const NO_ID: &str = "a call without an id is never forwarded";
@@ -34,50 +35,6 @@ const WITH_ITS_BATCH: &str = "another call of its batch is refused";
 const WITH_ITS_ANSWER: &str = "something else in the same answer is refused";
 /// What the refusal of such a call says.
 pub(super) const ANOTHER: &str = "another call of this batch is refused";
-
-/// What all exchanges of one moment share.
-pub(super) struct Moment<'a> {
-    pub policy: &'a Policy,
-    pub stance: &'a Stance,
-    pub facts: &'a Facts,
-    pub links: &'a dyn ResolvePath,
-    /// What the server claims of its tools.
-    pub catalog: &'a Catalog,
-    pub server: &'a str,
-    pub memory: &'a Memory,
-    pub elsewhere: &'a dyn Elsewhere,
-    /// Budgets of which it was told before whether they are spent: those of a call that is judged anew.
-    pub told: &'a [(Budget, bool)],
-    /// Whether frames can be held back at all; else this is a tee.
-    pub gated: bool,
-    /// The reason of everything that the default decides in the base mode: most of all calls.
-    pub default_reason: &'a Arc<str>,
-    /// What holds while there is no policy to ask.
-    pub unguarded: Option<FailMode>,
-    pub block_response: BlockResponse,
-    pub session: &'a str,
-    pub now: Now,
-    pub steady_us: fn() -> u64,
-}
-
-impl<'a> Moment<'a> {
-    fn world(&self, call: &Call<'_>) -> World<'a> {
-        let world = World::of(self.facts).with_links(self.links).at(self.now.unix_ms);
-        world.with_claims(self.catalog.claims(&call.name)).with_changed(self.changed(&call.name))
-    }
-
-    /// Whether the tool is another one than those that are pinned. Looked up only where a rule wants to know.
-    fn changed(&self, tool: &str) -> Option<bool> {
-        let ask = |hash: &str| self.elsewhere.pinned(self.server, hash);
-        if self.stance.asks_for_pins() { self.catalog.changed(tool, &ask) } else { None }
-    }
-
-    /// What a call of this moment can look back on.
-    pub fn past(&self) -> Hindsight<'a> {
-        let Self { memory, elsewhere, facts, now, told, .. } = *self;
-        Hindsight { memory, elsewhere, facts, now, told, asked: RefCell::default() }
-    }
-}
 
 /// A governed frame, or one that cannot be read.
 pub(super) enum Subject<'a> {
@@ -109,9 +66,11 @@ pub(super) struct Exchange<'a, Stage> {
 /// Read, not judged.
 pub(super) struct Called;
 
-/// Judged; `None` under off.
+/// Judged; without a verdict under off.
 pub(super) struct Judged {
     verdict: Option<Verdict>,
+    /// Whether there should have been one.
+    fault: Option<Unjudged>,
     eval_us: u64,
 }
 
@@ -142,15 +101,14 @@ impl<'a> Exchange<'a, Called> {
     /// Asks the policy.
     pub fn judge(self, moment: &Moment<'_>) -> Exchange<'a, Judged> {
         let before = (moment.steady_us)();
-        let verdict = match &self.subject {
-            _ if moment.unguarded.is_some() => None,
-            Subject::Call(call) => {
-                moment.policy.evaluate(moment.stance, call, moment.world(call).with_past(&moment.past()))
-            }
-            Subject::Malformed(_) => moment.policy.malformed(moment.stance),
+        let judged = match &self.subject {
+            _ if moment.unguarded.is_some() => Ok(None),
+            Subject::Call(call) => moment.judge(call),
+            Subject::Malformed(_) => Ok(moment.policy.malformed(moment.stance)),
         };
+        let (verdict, fault) = judged.map_or_else(|fault| (None, Some(fault)), |verdict| (verdict, None));
         let eval_us = (moment.steady_us)().saturating_sub(before);
-        Exchange { origin: self.origin, subject: self.subject, stage: Judged { verdict, eval_us } }
+        Exchange { origin: self.origin, subject: self.subject, stage: Judged { verdict, fault, eval_us } }
     }
 }
 
@@ -175,7 +133,7 @@ impl<'a> Exchange<'a, Judged> {
         let outcome = match (refused, self.acting()) {
             (Some(Cause::FailClosed | Cause::GuardError), _) => Outcome::FailClosed,
             (Some(_), _) => Outcome::Blocked,
-            (None, None) if moment.unguarded.is_some() => Outcome::FailOpen,
+            (None, None) if moment.unguarded.is_some() || self.stage.fault.is_some() => Outcome::FailOpen,
             (None, Some(Effect::Allow) | None) => Outcome::Forwarded,
             (None, Some(Effect::Warn | Effect::RequireApproval | Effect::Deny)) => Outcome::Warned,
         };
@@ -195,6 +153,7 @@ impl<'a> Exchange<'a, Judged> {
             return None;
         }
         match (&self.subject, self.acting()) {
+            (_, None) if self.stage.fault.is_some() => failure(moment.stance.fail_mode),
             (_, None) => moment.unguarded.and_then(failure),
             (Subject::Malformed(malformed), _) => Some(Cause::Malformed(malformed.fault)),
             (Subject::Call(_), Some(Effect::Deny)) => Some(Cause::Denied),
@@ -237,6 +196,7 @@ impl<'a> Exchange<'a, Settled> {
         let by = self.stage.judged.verdict.as_ref().map_or(By::Default, |verdict| verdict.acting.by);
         let reason = match cause {
             Cause::Batch => ANOTHER.to_owned(),
+            Cause::FailClosed | Cause::GuardError if self.stage.judged.fault.is_some() => FAULT.to_owned(),
             Cause::FailClosed | Cause::GuardError => NO_POLICY.to_owned(),
             Cause::Denied
             | Cause::ApprovalUnavailable
@@ -302,6 +262,7 @@ impl<'a> Exchange<'a, Settled> {
                 Arc::clone(moment.default_reason)
             }
             (Some(verdict), _) => self.reason(moment, verdict.by, verdict.mode).into(),
+            (None, _) if self.stage.judged.fault.is_some() => FAULT.into(),
             (None, _) if moment.unguarded.is_some() => NO_POLICY.into(),
             (None, _) => Arc::clone(moment.default_reason),
         }
@@ -325,7 +286,8 @@ impl<'a> Exchange<'a, Settled> {
             tool,
             arguments,
             verdict: verdict.map(|verdict| verdict.effect),
-            mode: verdict.map_or(Mode::Off, |verdict| verdict.mode),
+            mode: verdict
+                .map_or(if judged.fault.is_some() { moment.stance.base } else { Mode::Off }, |v| v.mode),
             outcome,
             rule: verdict.map(|verdict| moment.policy.rule_id(verdict.by)),
             matched: verdict.map(|verdict| matched(moment.policy, verdict)).unwrap_or_default(),

@@ -89,6 +89,9 @@ pub struct Opening {
     pub steady_us: fn() -> u64,
     /// A word that nobody can guess; `None` where the system gives no random numbers.
     pub random_word: fn() -> Option<Box<str>>,
+    /// The tool whose calls make judging fail: for tests of what happens then, and in no release.
+    #[cfg(debug_assertions)]
+    pub fault_at: Option<Box<str>>,
 }
 
 /// One client in front of one server.
@@ -104,6 +107,8 @@ pub struct Session {
     pub(super) elsewhere: Box<dyn Elsewhere>,
     steady_us: fn() -> u64,
     pub(super) random_word: fn() -> Option<Box<str>>,
+    #[cfg(debug_assertions)]
+    fault_at: Option<Box<str>>,
     pub(super) client: Lines,
     pub(super) server: Lines,
     pub(super) flight: Flight,
@@ -133,7 +138,7 @@ pub struct Session {
 impl Session {
     /// A session before its first byte. The policy is in force from there on, handshake or not.
     pub fn new(opening: Opening) -> Self {
-        let Opening { terms, unguarded, info, facts, links, elsewhere, steady_us, random_word } = opening;
+        let Opening { terms, unguarded, info, facts, links, elsewhere, steady_us, random_word, .. } = opening;
         let limit = terms.max_frame;
         let stance = terms.policy.stance(info.agent.as_deref(), &info.server);
         stance.prepare(&terms.policy);
@@ -151,6 +156,8 @@ impl Session {
             elsewhere,
             steady_us,
             random_word,
+            #[cfg(debug_assertions)]
+            fault_at: opening.fault_at,
             flight: Flight::default(),
             asked: Flight::default(),
             tasks: Tasks::default(),
@@ -307,6 +314,8 @@ impl Session {
             memory: &self.memory,
             elsewhere: self.elsewhere.as_ref(),
             told: &[],
+            #[cfg(debug_assertions)]
+            fault_at: self.fault_at.as_deref(),
             gated: self.is_gated(),
             default_reason: &self.default_reason,
             unguarded: self.unguarded,

@@ -68,6 +68,7 @@ impl Driven {
             elsewhere: Box::new(desk.clone()),
             steady_us: || 0,
             random_word: word,
+            fault_at: Some("fault".into()),
         });
         Self { session, now: Now::default(), desk }
     }

@@ -360,6 +360,8 @@ impl Face {
             links,
             steady_us: crate::clock::steady_us,
             random_word: unguessable,
+            #[cfg(debug_assertions)]
+            fault_at: None,
         });
         let (session, store) = (session.into(), store.into());
         Evidence { session, store, waiting, say: self.foundation.say }

@@ -45,6 +45,7 @@ fn session() -> Session {
         links: Box::new(NoLinks),
         elsewhere: Box::new(Alone),
         random_word: || Some("question".into()),
+        fault_at: None,
         steady_us: || 0,
     })
 }

@@ -177,5 +177,7 @@ fn opening(terms: Terms) -> Opening {
         elsewhere: Box::new(Alone),
         steady_us: || 0,
         random_word: || Some("word".into()),
+        #[cfg(debug_assertions)]
+        fault_at: None,
     }
 }
