@@ -17,7 +17,7 @@ use super::queue::{Item, Loan, Queue};
 use super::tools::Tools;
 use crate::clock;
 use crate::policy::Redactor;
-use crate::record::{Gap, Record, SessionInfo};
+use crate::record::{Gap, PolicySource, Record, SessionInfo};
 use crate::settings::KeepArguments;
 
 /// How many calls without completion are remembered: as many as can be in flight.
@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     state: State,
     open: OpenCalls,
     known: Known,
+    /// The policy in force, for a file that knows none.
+    policy: Option<PolicySource>,
     encoder: Encoder,
     /// Prepared, not yet committed.
     pending: Vec<Entry>,
@@ -131,6 +133,7 @@ impl Ledger {
             state: State { info, row: None, n: 0, hash },
             open: OpenCalls::default(),
             known: Known::default(),
+            policy: None,
             encoder: Encoder::default(),
             pending: Vec::new(),
             seqs: Vec::new(),
@@ -198,6 +201,9 @@ impl Ledger {
     }
 
     fn push(&mut self, entry: Entry) {
+        if let Entry::Policy(policy) = &entry {
+            self.policy = Some(policy.clone());
+        }
         match entry {
             Entry::Event(event) => self.push_event(event),
             Entry::Session(_)
@@ -277,6 +283,30 @@ impl Ledger {
             seqs.push(appending.entry(entry)?);
         }
         Ok(())
+    }
+
+    /// Another file has taken the place of the one that was written to, with this key: what is known of that one holds no
+    /// longer. What still waits is kept; what it held of this session is a gap.
+    pub(super) fn begin_anew(&mut self, key: Key, why: &str) {
+        let missing = u64::try_from(self.state.n).unwrap_or_default();
+        let info = Arc::clone(&self.state.info);
+        self.key = key;
+        self.state = State { hash: chain::genesis(&info.session), info, row: None, n: 0 };
+        self.known = Known::default();
+        self.open = OpenCalls::default();
+        // Their calls are in the other file.
+        self.pending.retain(|entry| entry.completed().is_none());
+        let waiting = std::mem::take(&mut self.pending);
+        if let Some(policy) = self.policy.clone() {
+            self.push(Entry::Policy(policy));
+        }
+        if missing > 0 {
+            let why = format!("{why}: what was written before is not in this file");
+            self.add(Record::Gap(Gap { unix_ms: clock::now().unix_ms, missing, why }));
+        }
+        for entry in waiting {
+            self.push(entry);
+        }
     }
 
     /// Seals the end of the chain, if anything was written. The transaction is opened and closed here.

@@ -24,6 +24,7 @@ mod ledger;
 mod notices;
 mod past;
 mod pins;
+mod place;
 mod process;
 mod prune;
 mod queue;
@@ -43,7 +44,7 @@ mod writer;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::time::Duration;
 use std::{fmt, thread};
@@ -74,7 +75,11 @@ use crate::record::{Assignment, PolicySource, Record, SessionInfo};
 use crate::settings::{Durability, KeepArguments};
 use error::is_busy;
 use ledger::{Ledger, begin};
+use place::{FileId, Found};
 use queue::{Claim, Item, Pushed, Queue, Urgent};
+
+/// How often the call path looks whether the file is still there, microseconds.
+const LOOK_US: u64 = 100_000;
 
 /// How many records of a backlog a call takes along at most; more are the writer's work.
 const TAKEN_ALONG: usize = 256;
@@ -122,6 +127,8 @@ pub struct Store {
     shared: Arc<Shared>,
     /// The call path's own connection, opened by the first record that must be committed before its call leaves.
     connection: Option<Connection>,
+    /// Which of the shared part's files that is.
+    generation: u32,
     ended: mpsc::Receiver<()>,
 }
 
@@ -143,6 +150,10 @@ struct Shared {
     trouble: Mutex<Option<String>>,
     /// Pages, about, since the write-ahead log was last copied into the file.
     fresh: AtomicU32,
+    /// The file that is open; how many there were before it; when the call path last looked, steady microseconds.
+    file: Mutex<Option<FileId>>,
+    generation: AtomicU32,
+    looked_us: AtomicU64,
 }
 
 impl Store {
@@ -155,6 +166,9 @@ impl Store {
             ledger: Mutex::default(),
             trouble: Mutex::default(),
             fresh: AtomicU32::new(0),
+            file: Mutex::default(),
+            generation: AtomicU32::new(0),
+            looked_us: AtomicU64::new(0),
         });
         let (end, ended) = mpsc::channel();
         let theirs = Arc::clone(&shared);
@@ -165,7 +179,7 @@ impl Store {
         if let Err(error) = spawned {
             shared.is_in_trouble(&StoreError::Unavailable(error.to_string()));
         }
-        Self { shared, connection: None, ended }
+        Self { shared, connection: None, generation: 0, ended }
     }
 
     /// For records that nobody waits for. Never waits; what finds no room is counted and becomes a gap.
@@ -195,12 +209,21 @@ impl Store {
                 None => NotNow::Busy(records),
             });
         };
-        if ledger.pending() + shared.queue.records() > TAKEN_ALONG {
+        let generation = shared.generation.load(Ordering::Acquire);
+        if generation != std::mem::replace(&mut self.generation, generation) {
+            self.connection = None;
+        }
+        // What is wrong with the file is the writer's to mend.
+        if ledger.pending() + shared.queue.records() > TAKEN_ALONG || !shared.is_file_as_opened() {
             return Err(NotNow::Busy(records));
         }
         match self.write(ledger, &records) {
             Ok(()) => Ok(()),
             Err(StoreError::Sqlite(error)) if is_busy(&error) => Err(NotNow::Busy(records)),
+            Err(StoreError::Sqlite(error)) if place::is_damaged(&error) => {
+                self.connection = None;
+                Err(NotNow::Busy(records))
+            }
             Err(error) => Err(NotNow::Failed(records, error)),
         }
     }
@@ -293,6 +316,19 @@ impl Shared {
             (self.options.on_trouble)(&format!("audit store: {text}"));
         }
         *trouble = Some(text);
+    }
+
+    /// Whether the path leads to the file that is open; looked up now and then. A file that was taken away would take
+    /// what is written to it along.
+    fn is_file_as_opened(&self) -> bool {
+        let now_us = clock::now().steady_us;
+        let before = self.looked_us.load(Ordering::Relaxed);
+        if now_us.saturating_sub(before) < LOOK_US {
+            return true;
+        }
+        self.looked_us.store(now_us, Ordering::Relaxed);
+        let opened = *self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.is_none_or(|opened| place::look(&self.options.path, opened) == Found::Same)
     }
 
     fn is_well(&self) {

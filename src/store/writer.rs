@@ -3,6 +3,7 @@
 //! It refuses to hold the ledger while it waits for anything. Invariant: what it took from the queue is committed, or still
 //! waits, or is counted as missing.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::error::{StoreError, is_busy, may_pass};
+use super::key::Key;
 use super::ledger::{Ledger, begin};
+use super::place::{self, FileId, Found};
 use super::queue::{Urgent, Woken};
 use super::tools::Tools;
 use super::{CHECKPOINT_EVERY, Shared, key, pages, schema};
@@ -33,51 +36,42 @@ const TRIES: u32 = 5;
 
 /// The thread's work, until the queue is closed.
 pub(super) fn run(shared: &Shared, session: SessionInfo) {
-    let Some((connection, redactor)) = open(shared, session) else { return };
-    let connection = &connection;
-    let write_all = |failures: &mut u32| write_all(shared, connection, &redactor, failures);
-    let mut failures = 0;
+    let Some(mut writer) = Writer::open(shared, session) else { return };
     loop {
         let idle = (shared.fresh.load(Ordering::Relaxed) > 0).then_some(IDLE);
         match shared.queue.wait(idle) {
-            Woken::Idle => copy_log(shared, connection),
+            Woken::Idle => copy_log(shared, &writer.connection),
             Woken::Work => {
-                write_all(&mut failures);
+                writer.write_all();
                 if shared.fresh.load(Ordering::Relaxed) >= CHECKPOINT_EVERY {
-                    copy_log(shared, connection);
+                    copy_log(shared, &writer.connection);
                 }
             }
             Woken::Closing(until_us) => {
-                write_all(&mut failures);
-                close(shared, connection, until_us);
+                writer.write_all();
+                close(shared, &writer.connection, until_us);
                 return;
             }
         }
     }
 }
 
-/// Tries until the file opens or the session ends. Who waits meanwhile is told.
-fn open(shared: &Shared, session: SessionInfo) -> Option<(Connection, Redactor)> {
+/// What the thread works with.
+struct Writer<'s> {
+    shared: &'s Shared,
+    connection: Connection,
+    redactor: Redactor,
+    /// Tries that failed one after the other.
+    failures: u32,
+}
+
+/// Opens the file, or makes it.
+fn open(shared: &Shared) -> Result<(Connection, Key), StoreError> {
     let options = &shared.options;
-    loop {
-        let opened = schema::open(&options.path, options.durability)
-            .and_then(|connection| Ok((connection, key::read_or_make(&options.path)?)));
-        match opened {
-            Ok((connection, key)) => {
-                let ledger = Ledger::new(session, key, options.arguments);
-                let redactor = ledger.redactor();
-                *shared.ledger() = Some(ledger);
-                shared.is_well();
-                return Some((connection, redactor));
-            }
-            Err(error) => shared.is_in_trouble(&error),
-        }
-        shared.queue.expire(u64::MAX, || StoreError::Unavailable(shared.trouble().unwrap_or_default()));
-        if shared.queue.closing_us().is_some() {
-            return None;
-        }
-        shared.queue.pause(REOPEN);
-    }
+    let connection = schema::open(&options.path, options.durability)?;
+    let key = key::read_or_make(&options.path)?;
+    *shared.file.lock().unwrap_or_else(PoisonError::into_inner) = FileId::of(&options.path);
+    Ok((connection, key))
 }
 
 /// What one transaction came to.
@@ -94,80 +88,178 @@ enum Round {
     Failed(rusqlite::Error),
 }
 
-fn write_all(shared: &Shared, connection: &Connection, redactor: &Redactor, failures: &mut u32) {
-    loop {
-        match round(shared, connection, redactor) {
-            Round::Empty => return,
-            Round::Filled => well(shared, failures),
-            Round::Written => {
-                well(shared, failures);
-                // What has come meanwhile gathers first: a commit for every few records would cost each of them more.
-                if shared.queue.closing_us().is_none() {
-                    return;
+impl<'s> Writer<'s> {
+    /// Tries until the file opens or the session ends. Who waits meanwhile is told.
+    fn open(shared: &'s Shared, session: SessionInfo) -> Option<Self> {
+        loop {
+            match open(shared) {
+                Ok((connection, key)) => {
+                    let ledger = Ledger::new(session, key, shared.options.arguments);
+                    let redactor = ledger.redactor();
+                    *shared.ledger() = Some(ledger);
+                    shared.is_well();
+                    return Some(Self { shared, connection, redactor, failures: 0 });
+                }
+                Err(StoreError::Sqlite(error)) if place::is_damaged(&error) => {
+                    set_aside(shared, FileId::of(&shared.options.path));
+                }
+                Err(StoreError::NotAStore { .. }) if is_damaged_store(shared) => {
+                    set_aside(shared, FileId::of(&shared.options.path));
+                }
+                Err(error) => shared.is_in_trouble(&error),
+            }
+            shared.queue.expire(u64::MAX, || StoreError::Unavailable(shared.trouble().unwrap_or_default()));
+            if shared.queue.closing_us().is_some() {
+                return None;
+            }
+            shared.queue.pause(REOPEN);
+        }
+    }
+
+    fn write_all(&mut self) {
+        let shared = self.shared;
+        loop {
+            self.look_after_file();
+            match self.round() {
+                Round::Empty => return,
+                Round::Filled => self.well(),
+                Round::Written => {
+                    self.well();
+                    // What has come meanwhile gathers first: a commit for every few records would cost each more.
+                    if shared.queue.closing_us().is_none() {
+                        return;
+                    }
+                }
+                Round::Busy => thread::sleep(RETRY),
+                Round::Failed(error) => {
+                    self.failures += 1;
+                    failed(shared, &error, self.failures);
+                    thread::sleep(BACKOFF);
                 }
             }
-            Round::Busy => thread::sleep(RETRY),
-            Round::Failed(error) => {
-                *failures += 1;
-                failed(shared, &error, *failures);
-                thread::sleep(BACKOFF);
+            if shared.queue.closing_us().is_some_and(|until| until <= clock::now().steady_us) {
+                return;
             }
         }
-        if shared.queue.closing_us().is_some_and(|until| until <= clock::now().steady_us) {
-            return;
+    }
+
+    fn well(&mut self) {
+        self.failures = 0;
+        self.shared.is_well();
+    }
+
+    /// Where the file is no longer what was opened: goes on with another one.
+    fn look_after_file(&mut self) {
+        let opened = *self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match opened.map(|opened| place::look(&self.shared.options.path, opened)) {
+            None | Some(Found::Same) => {}
+            Some(Found::Another) => self.go_on_elsewhere("the file was taken away or replaced"),
+            Some(Found::Damaged) => self.give_up_file(opened),
         }
     }
-}
 
-fn well(shared: &Shared, failures: &mut u32) {
-    *failures = 0;
-    shared.is_well();
-}
-
-fn round(shared: &Shared, connection: &Connection, redactor: &Redactor) -> Round {
-    // A list takes long to prepare: before the ledger is held, for the call path may want that.
-    let (lists, loan) = shared.queue.take_lists();
-    let lists = lists.iter().map(|list| Tools::of(list, redactor)).collect();
-    let mut guard = shared.ledger();
-    let Some(ledger) = guard.as_mut() else { return Round::Empty };
-    ledger.fill(&shared.queue, BATCH);
-    ledger.add_lists(lists, loan);
-    if ledger.pending() == 0 && !shared.queue.is_urgent() {
-        return Round::Empty;
+    fn give_up_file(&mut self, opened: Option<FileId>) {
+        set_aside(self.shared, opened);
+        self.go_on_elsewhere("the file was damaged");
     }
-    if let Err(error) = begin(connection) {
+
+    /// Opens what is at the path by now, or makes it.
+    fn go_on_elsewhere(&mut self, why: &str) {
+        let mut guard = self.shared.ledger();
+        match open(self.shared) {
+            Ok((connection, key)) => {
+                self.connection = connection;
+                if let Some(ledger) = guard.as_mut() {
+                    ledger.begin_anew(key, why);
+                }
+                self.shared.generation.fetch_add(1, Ordering::Release);
+                (self.shared.options.on_trouble)(&format!("audit store: {why}; going on with a new one"));
+            }
+            Err(error) => {
+                drop(guard);
+                self.shared.is_in_trouble(&error);
+            }
+        }
+    }
+
+    fn round(&mut self) -> Round {
+        let shared = self.shared;
+        // A list takes long to prepare: before the ledger is held, for the call path may want that.
+        let (lists, loan) = shared.queue.take_lists();
+        let lists = lists.iter().map(|list| Tools::of(list, &self.redactor)).collect();
+        let mut guard = shared.ledger();
+        let Some(ledger) = guard.as_mut() else { return Round::Empty };
+        ledger.fill(&shared.queue, BATCH);
+        ledger.add_lists(lists, loan);
+        if ledger.pending() == 0 && !shared.queue.is_urgent() {
+            return Round::Empty;
+        }
+        let connection = &self.connection;
+        if let Err(error) = begin(connection) {
+            drop(guard);
+            return self.not_begun(error);
+        }
+        let filled = ledger.pending() >= BATCH;
+        let mut urgent = shared.queue.take_urgent();
+        let done = commit(shared, ledger, connection, &mut urgent);
+        // Who is answered may want the ledger at once.
         drop(guard);
-        return not_begun(shared, error);
+        for one in urgent {
+            let answer = match &done {
+                Ok(()) => Ok(()),
+                Err(error) => Err(StoreError::Unavailable(error.to_string())),
+            };
+            let _ = one.done.send(answer);
+        }
+        match done {
+            Ok(()) if filled => Round::Filled,
+            Ok(()) => Round::Written,
+            Err(error) if is_busy(&error) => Round::Busy,
+            Err(error) => self.not_done(error),
+        }
     }
-    let filled = ledger.pending() >= BATCH;
-    let mut urgent = shared.queue.take_urgent();
-    let done = commit(shared, ledger, connection, &mut urgent);
-    // Who is answered may want the ledger at once.
-    drop(guard);
-    for one in urgent {
-        let answer = match &done {
-            Ok(()) => Ok(()),
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
-        };
-        let _ = one.done.send(answer);
+
+    /// Tells those who cannot wait any longer.
+    fn not_begun(&mut self, error: rusqlite::Error) -> Round {
+        if is_busy(&error) {
+            self.shared.queue.expire(clock::now().steady_us, || StoreError::Busy);
+            return Round::Busy;
+        }
+        if place::is_damaged(&error) {
+            return self.not_done(error);
+        }
+        let text = error.to_string();
+        self.shared.queue.expire(u64::MAX, || StoreError::Unavailable(text.clone()));
+        Round::Failed(error)
     }
-    match done {
-        Ok(()) if filled => Round::Filled,
-        Ok(()) => Round::Written,
-        Err(error) if is_busy(&error) => Round::Busy,
-        Err(error) => Round::Failed(error),
+
+    /// A damaged file is given up; what waits is written to the next.
+    fn not_done(&mut self, error: rusqlite::Error) -> Round {
+        if place::is_damaged(&error) {
+            let opened = *self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+            self.give_up_file(opened);
+        }
+        Round::Failed(error)
     }
 }
 
-/// Tells those who cannot wait any longer.
-fn not_begun(shared: &Shared, error: rusqlite::Error) -> Round {
-    if is_busy(&error) {
-        shared.queue.expire(clock::now().steady_us, || StoreError::Busy);
-        return Round::Busy;
+/// Whether what is at the path was a store: its key is beside it.
+fn is_damaged_store(shared: &Shared) -> bool {
+    let path = &shared.options.path;
+    let opened = FileId::of(path);
+    key::beside(path).exists() && opened.is_some_and(|opened| place::look(path, opened) == Found::Damaged)
+}
+
+fn set_aside(shared: &Shared, opened: Option<FileId>) {
+    let Some(opened) = opened else { return };
+    match place::set_aside(&shared.options.path, opened) {
+        Ok(Some(aside)) => {
+            let text = format!("audit store: the file is damaged; it is kept as `{}`", aside.display());
+            (shared.options.on_trouble)(&text);
+        }
+        Ok(None) => {}
+        Err(error) => shared.is_in_trouble(&StoreError::Unavailable(error.to_string())),
     }
-    let text = error.to_string();
-    shared.queue.expire(u64::MAX, || StoreError::Unavailable(text.clone()));
-    Round::Failed(error)
 }
 
 fn commit(

@@ -1,0 +1,121 @@
+//! The file behind the path: whether it is still the one that was opened, and what becomes of one that is damaged.
+//!
+//! It refuses to delete anything: a damaged file is set aside under another name. Invariant: of several processes that find
+//! the same file damaged, one sets it aside, and all go on with the one that takes its place.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::ErrorCode;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::clock;
+
+/// What each database begins with (SQLite file format, 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// What follows the file's name for those that belong to it.
+const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
+
+/// A file, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file that a path leads to now.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        Some(Self { device: file.dev(), inode: file.ino() })
+    }
+}
+
+/// What a look at the path finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The file that was opened.
+    Same,
+    /// Another one, or none.
+    Another,
+    /// The file that was opened, and it is no database any more.
+    Damaged,
+}
+
+/// Looks. Some microseconds.
+pub(super) fn look(path: &Path, opened: FileId) -> Found {
+    if FileId::of(path) != Some(opened) {
+        return Found::Another;
+    }
+    let mut head = [0; 16];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
+        Ok(()) if head == *MAGIC => Found::Same,
+        Ok(()) => Found::Damaged,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Found::Damaged,
+        // Whoever cannot look has seen nothing.
+        Err(_) => Found::Same,
+    }
+}
+
+/// Whether SQLite says that the file is not what it was.
+pub(super) fn is_damaged(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    let is_emptied = code == Some(ErrorCode::Unknown) && error.to_string().contains("no such table");
+    is_emptied || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Gives the damaged file another name, and those that belong to it: which. `None` where another process was first.
+pub(super) fn set_aside(path: &Path, opened: FileId) -> io::Result<Option<PathBuf>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Held until the end of this function.
+    let lock = File::open(folder)?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    if FileId::of(path) != Some(opened) {
+        return Ok(None);
+    }
+    let now = Timestamp::from_millisecond(clock::unix_ms()).map_err(io::Error::other)?;
+    let end = format!(".corrupt-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let named = |beside: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(beside);
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!("{end}{beside}"));
+        (PathBuf::from(name), PathBuf::from(aside))
+    };
+    // The log first: a new file must not find the old one's.
+    for beside in BESIDE.iter().rev().filter(|beside| !beside.is_empty()) {
+        let (name, aside) = named(beside);
+        match fs::rename(name, aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let (name, aside) = named("");
+    fs::rename(name, &aside)?;
+    Ok(Some(aside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_is_set_aside_once_with_what_belongs_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        fs::write(&path, "SQLite format 3\0 and more").unwrap();
+        fs::write(folder.path().join("audit.db-wal"), "log").unwrap();
+        let opened = FileId::of(&path).unwrap();
+        assert_eq!(look(&path, opened), Found::Same);
+        fs::write(&path, "garbage garbage garbage").unwrap();
+        assert_eq!(look(&path, opened), Found::Damaged);
+        let aside = set_aside(&path, opened).unwrap().unwrap();
+        assert_eq!(fs::read_to_string(&aside).unwrap(), "garbage garbage garbage");
+        assert_eq!(look(&path, opened), Found::Another);
+        assert_eq!(set_aside(&path, opened).unwrap(), None, "another was first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}
