@@ -44,7 +44,7 @@ mod writer;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::time::Duration;
 use std::{fmt, thread};
@@ -77,9 +77,6 @@ use error::is_busy;
 use ledger::{Ledger, begin};
 use place::{FileId, Found};
 use queue::{Claim, Item, Pushed, Queue, Urgent};
-
-/// How often the call path looks whether the file is still there, microseconds.
-const LOOK_US: u64 = 100_000;
 
 /// How many records of a backlog a call takes along at most; more are the writer's work.
 const TAKEN_ALONG: usize = 256;
@@ -150,10 +147,9 @@ struct Shared {
     trouble: Mutex<Option<String>>,
     /// Pages, about, since the write-ahead log was last copied into the file.
     fresh: AtomicU32,
-    /// The file that is open; how many there were before it; when the call path last looked, steady microseconds.
+    /// The file that is open, and how many there were before it.
     file: Mutex<Option<FileId>>,
     generation: AtomicU32,
-    looked_us: AtomicU64,
 }
 
 impl Store {
@@ -168,7 +164,6 @@ impl Store {
             fresh: AtomicU32::new(0),
             file: Mutex::default(),
             generation: AtomicU32::new(0),
-            looked_us: AtomicU64::new(0),
         });
         let (end, ended) = mpsc::channel();
         let theirs = Arc::clone(&shared);
@@ -304,6 +299,10 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn file(&self) -> MutexGuard<'_, Option<FileId>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -318,16 +317,9 @@ impl Shared {
         *trouble = Some(text);
     }
 
-    /// Whether the path leads to the file that is open; looked up now and then. A file that was taken away would take
-    /// what is written to it along.
+    /// Whether the path leads to the file that is open: one that was taken away would take what is written along.
     fn is_file_as_opened(&self) -> bool {
-        let now_us = clock::now().steady_us;
-        let before = self.looked_us.load(Ordering::Relaxed);
-        if now_us.saturating_sub(before) < LOOK_US {
-            return true;
-        }
-        self.looked_us.store(now_us, Ordering::Relaxed);
-        let opened = *self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = *self.file();
         opened.is_none_or(|opened| place::look(&self.options.path, opened) == Found::Same)
     }
 

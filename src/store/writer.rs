@@ -3,7 +3,6 @@
 //! It refuses to hold the ledger while it waits for anything. Invariant: what it took from the queue is committed, or still
 //! waits, or is counted as missing.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -31,6 +30,8 @@ const BACKOFF: Duration = Duration::from_millis(50);
 const REOPEN: Duration = Duration::from_secs(1);
 /// Quiet that is used to copy the log.
 const IDLE: Duration = Duration::from_secs(1);
+/// After so long the file is read as others would, microseconds.
+const READ_AGAIN_US: u64 = 1_000_000;
 /// Tries before records that the file does not take are given up.
 const TRIES: u32 = 5;
 
@@ -63,6 +64,8 @@ struct Writer<'s> {
     redactor: Redactor,
     /// Tries that failed one after the other.
     failures: u32,
+    /// When what is in the file was last read as others would, steady microseconds.
+    read_us: u64,
 }
 
 /// Opens the file, or makes it.
@@ -70,7 +73,7 @@ fn open(shared: &Shared) -> Result<(Connection, Key), StoreError> {
     let options = &shared.options;
     let connection = schema::open(&options.path, options.durability)?;
     let key = key::read_or_make(&options.path)?;
-    *shared.file.lock().unwrap_or_else(PoisonError::into_inner) = FileId::of(&options.path);
+    *shared.file() = FileId::of(&options.path);
     Ok((connection, key))
 }
 
@@ -98,7 +101,7 @@ impl<'s> Writer<'s> {
                     let redactor = ledger.redactor();
                     *shared.ledger() = Some(ledger);
                     shared.is_well();
-                    return Some(Self { shared, connection, redactor, failures: 0 });
+                    return Some(Self { shared, connection, redactor, failures: 0, read_us: 0 });
                 }
                 Err(StoreError::Sqlite(error)) if place::is_damaged(&error) => {
                     set_aside(shared, FileId::of(&shared.options.path));
@@ -150,12 +153,27 @@ impl<'s> Writer<'s> {
 
     /// Where the file is no longer what was opened: goes on with another one.
     fn look_after_file(&mut self) {
-        let opened = *self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = *self.shared.file();
         match opened.map(|opened| place::look(&self.shared.options.path, opened)) {
+            Some(Found::Same) if self.cannot_be_read() => self.give_up_file(opened),
             None | Some(Found::Same) => {}
             Some(Found::Another) => self.go_on_elsewhere("the file was taken away or replaced"),
             Some(Found::Damaged) => self.give_up_file(opened),
         }
+    }
+
+    /// Whether others find no database at the path: a connection that has all in its cache would not notice.
+    fn cannot_be_read(&mut self) -> bool {
+        let now_us = clock::now().steady_us;
+        if now_us.saturating_sub(self.read_us) < READ_AGAIN_US && self.shared.queue.closing_us().is_none() {
+            return false;
+        }
+        self.read_us = now_us;
+        let last = schema::open_to_ask(&self.shared.options.path, "events").and_then(|found| {
+            let Some(connection) = found else { return Ok(()) };
+            Ok(connection.query_row("SELECT max(seq) FROM events", [], |_| Ok(()))?)
+        });
+        matches!(last, Err(StoreError::Sqlite(error)) if place::is_damaged(&error))
     }
 
     fn give_up_file(&mut self, opened: Option<FileId>) {
@@ -194,17 +212,20 @@ impl<'s> Writer<'s> {
         if ledger.pending() == 0 && !shared.queue.is_urgent() {
             return Round::Empty;
         }
-        let connection = &self.connection;
-        if let Err(error) = begin(connection) {
+        if let Err(error) = begin(&self.connection) {
             drop(guard);
             return self.not_begun(error);
         }
         let filled = ledger.pending() >= BATCH;
         let mut urgent = shared.queue.take_urgent();
-        let done = commit(shared, ledger, connection, &mut urgent);
-        // Who is answered may want the ledger at once.
+        let mut done = commit(shared, ledger, &self.connection, &urgent);
         drop(guard);
-        for one in urgent {
+        if done.as_ref().is_err_and(place::is_damaged) {
+            self.give_up_file(*shared.file());
+            done = self.once_more(&urgent);
+        }
+        // Who is answered may want the ledger at once.
+        for one in urgent.drain(..) {
             let answer = match &done {
                 Ok(()) => Ok(()),
                 Err(error) => Err(StoreError::Unavailable(error.to_string())),
@@ -215,8 +236,16 @@ impl<'s> Writer<'s> {
             Ok(()) if filled => Round::Filled,
             Ok(()) => Round::Written,
             Err(error) if is_busy(&error) => Round::Busy,
-            Err(error) => self.not_done(error),
+            Err(error) => Round::Failed(error),
         }
+    }
+
+    /// The same records to the file that has taken the place of a damaged one.
+    fn once_more(&self, urgent: &[Urgent]) -> Result<(), rusqlite::Error> {
+        let mut guard = self.shared.ledger();
+        let Some(ledger) = guard.as_mut() else { return Ok(()) };
+        begin(&self.connection)?;
+        commit(self.shared, ledger, &self.connection, urgent)
     }
 
     /// Tells those who cannot wait any longer.
@@ -226,19 +255,11 @@ impl<'s> Writer<'s> {
             return Round::Busy;
         }
         if place::is_damaged(&error) {
-            return self.not_done(error);
+            self.give_up_file(*self.shared.file());
+            return Round::Failed(error);
         }
         let text = error.to_string();
         self.shared.queue.expire(u64::MAX, || StoreError::Unavailable(text.clone()));
-        Round::Failed(error)
-    }
-
-    /// A damaged file is given up; what waits is written to the next.
-    fn not_done(&mut self, error: rusqlite::Error) -> Round {
-        if place::is_damaged(&error) {
-            let opened = *self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
-            self.give_up_file(opened);
-        }
         Round::Failed(error)
     }
 }
@@ -266,11 +287,11 @@ fn commit(
     shared: &Shared,
     ledger: &mut Ledger,
     connection: &Connection,
-    urgent: &mut [Urgent],
+    urgent: &[Urgent],
 ) -> Result<(), rusqlite::Error> {
     let mark = ledger.pending();
-    for record in urgent.iter_mut().flat_map(|one| std::mem::take(&mut one.records)) {
-        ledger.add(record);
+    for record in urgent.iter().flat_map(|one| &one.records) {
+        ledger.add_copy(record);
     }
     let written = ledger.pending();
     if let Err(error) = ledger.commit(connection, &shared.queue) {

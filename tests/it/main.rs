@@ -23,6 +23,7 @@ mod cookbook;
 mod demo;
 mod ends;
 mod explain;
+mod fail_modes;
 mod files;
 mod history;
 mod holds;
