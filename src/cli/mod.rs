@@ -2,6 +2,7 @@
 //!
 //! One file per sub-command. stdout of `run` belongs to the protocol; nothing here prints there.
 
+mod alerts;
 mod audit;
 mod check;
 mod demo;
@@ -78,6 +79,7 @@ First steps:
   callgate serve                                 the same over HTTP, for agents with a key
   callgate tail                                  watch what the agent does
   callgate status                                what each running callgate enforces
+  callgate alerts test                           does everybody under [alerts.to] hear of it?
   callgate policy check                          is mcp.toml right?
   callgate help policy                           the policy language, with examples
   callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
@@ -102,6 +104,8 @@ enum Command {
     Status(status::Status),
     #[command(subcommand)]
     Policy(policy::Command),
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
@@ -145,6 +149,7 @@ impl Command {
             Self::Log(log) => log.run().map(code),
             Self::Status(status) => status.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
+            Self::Alerts(alerts) => alerts.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
             Self::Keys(keys) => keys.run().map(code),
             Self::Tools(tools) => tools.run().map(code),

@@ -233,6 +233,7 @@ mod tests {
             labels: Vec::new(),
             eval_us: 3,
             completion: None,
+            telling: None,
         }
     }
 

@@ -110,7 +110,8 @@ async fn drive_session(
 ) -> anyhow::Result<i32> {
     let reloads = Arc::new(Reloads::default());
     let watching = loaded.watch(&reloads)?;
-    let store = loaded.store(&info)?;
+    let alerts = loaded.alerts()?;
+    let store = loaded.store(&info, &alerts)?;
     let path = places::store(&loaded.config)?;
     let others = Others::new(path.clone(), info.session.clone());
     let session = Session::new(Opening {
@@ -132,6 +133,9 @@ async fn drive_session(
         peer: started.peer,
     };
     let waiting = Waiting::new(path);
-    let run = Driven { session, store, waiting, reloads, watching, signals, say: paint::say };
-    Ok(Box::pin(drive(run, ends)).await)
+    let told = Arc::clone(&alerts);
+    let run = Driven { session, store, waiting, reloads, watching, signals, say: paint::say, alerts: told };
+    let code = Box::pin(drive(run, ends)).await;
+    alerts.finish(places::FAREWELL);
+    Ok(code)
 }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::alerts::Routes;
 use super::catalog::Catalog;
 use super::past::{Elsewhere, Hindsight, Memory};
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
@@ -16,7 +17,7 @@ use crate::call::Call;
 use crate::policy::{
     Budget, By, Effect, Facts, FailMode, Mode, Policy, ResolvePath, Stance, Traces, Verdict, World,
 };
-use crate::record::{CallRecord, MatchRecord, Now, Outcome};
+use crate::record::{CallRecord, MatchRecord, Now, Outcome, Telling};
 use crate::wire::{Fault, Malformed, shown};
 
 pub(super) use ruling::{Wish, Word};
@@ -53,6 +54,8 @@ pub(super) struct Moment<'a> {
     /// What holds while there is no policy to ask.
     pub unguarded: Option<FailMode>,
     pub block_response: BlockResponse,
+    /// Who hears of it.
+    pub alerts: &'a Routes,
     pub session: &'a str,
     pub now: Now,
     pub steady_us: fn() -> u64,
@@ -305,8 +308,23 @@ impl<'a> Exchange<'a, Settled> {
         }
     }
 
+    /// What people are told of it; a malformed frame has no name.
+    fn telling(&self, moment: &Moment<'_>) -> Option<Box<Telling>> {
+        let acting = &self.stage.judged.verdict.as_ref()?.acting;
+        let name = match &self.subject {
+            Subject::Call(call) => call.title(),
+            Subject::Malformed(_) => "",
+        };
+        moment.alerts.telling(
+            moment.policy,
+            acting,
+            (self.stage.outcome != Outcome::Forwarded).then_some(name),
+        )
+    }
+
     fn record(self, moment: &Moment<'_>) -> CallRecord {
         let reason = self.reason_of_record(moment);
+        let telling = self.telling(moment);
         let Settled { judged, outcome, .. } = self.stage;
         let verdict = judged.verdict.as_ref();
         let (method, tool, arguments) = match self.subject {
@@ -332,6 +350,7 @@ impl<'a> Exchange<'a, Settled> {
             labels: Vec::new(),
             eval_us: judged.eval_us,
             completion: None,
+            telling,
         }
     }
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
-use super::approvals;
 use super::batch::{Batches, Way};
 use super::chain::{self, Encoder, Hash, JUDGEMENT_COLUMN, Table};
 use super::intake::{Entry, Event, count, json, text};
@@ -17,6 +16,7 @@ use super::judgement::Judgement;
 use super::key::Key;
 use super::ledger::State;
 use super::past;
+use super::{alerts, approvals};
 use crate::clock;
 use crate::record::{Assignment, PolicySource};
 
@@ -87,6 +87,10 @@ impl<'a> Appending<'a> {
             Entry::Event(event) => self.event(event),
             Entry::Trace(trace) => past::write(self.connection, &self.state.info.session, trace).map(|()| 0),
             Entry::Question(asked) => asked.insert(self.connection, &self.state.info).map(|()| 0),
+            Entry::Alert(raised) => {
+                let last = alerts::insert(self.connection, &self.state.info, raised);
+                last.map(|()| 0)
+            }
             Entry::Turn(turn) => approvals::write(self.connection, &self.state.info, turn).map(|()| 0),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 
+use super::alerts::Raised;
 use super::approvals::{self, Asked};
 use super::chain::JUDGEMENT_COLUMN;
 use super::judgement::{Judgement, Recent};
@@ -15,8 +16,8 @@ use super::tools::Tools;
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
-    Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Question, Record, SessionInfo, Status,
-    Trace, Turn,
+    Alarm, Assignment, CallRecord, Completion, Gap, Notice, PolicySource, Question, Record, SessionInfo,
+    Status, Trace, Turn,
 };
 use crate::settings::KeepArguments;
 use crate::wire::shown;
@@ -40,6 +41,8 @@ pub(super) enum Entry {
     Question(Box<Asked>),
     /// What became of one, redacted.
     Turn(Turn),
+    /// What people are told, redacted.
+    Alert(Box<Raised>),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -187,6 +190,18 @@ impl Intake {
             event.arguments = kept.text;
         }
         event
+    }
+
+    /// What people are told of a record, where there is anything to tell.
+    pub(super) fn alert(&self, record: &Record) -> Option<Entry> {
+        let Record::Call(call) = record else { return None };
+        let telling = call.alert()?;
+        Some(Entry::Alert(Box::new(Raised::of_call(call, telling, &self.redactor))))
+    }
+
+    /// What people are told of callgate itself.
+    pub(super) fn alarm(&self, alarm: &Alarm) -> Entry {
+        Entry::Alert(Box::new(Raised::of_alarm(alarm, &self.redactor)))
     }
 
     fn gap(&self, gap: &Gap) -> Event {
