@@ -127,6 +127,7 @@
 //!    `store/pins.rs` and `standing.rs`: which are kept and accepted; `policy/could_pass.rs` and `guard/hidden.rs`:
 //!    lists without the tools of which no call could pass.
 
+pub mod alert;
 pub mod call;
 pub mod cli;
 pub mod clock;

@@ -2,7 +2,9 @@
 //!
 //! Nothing here is ever shown to the agent.
 
+mod alert;
 mod notice;
+mod policy;
 mod question;
 mod warning;
 
@@ -10,7 +12,9 @@ use std::sync::Arc;
 
 use crate::policy::{Effect, Grade, Mode};
 
+pub use alert::{Alarm, Recipients, Telling, Topic};
 pub use notice::{Notice, NoticeKind};
+pub use policy::{Assignment, PolicySource};
 pub use question::{Channel, Confirm, Grant, Question, Turn, TurnKind};
 pub use warning::{Course, CourseRecord, Shown, WarningRecord};
 
@@ -81,6 +85,8 @@ pub struct CallRecord {
     pub eval_us: u64,
     /// The completion, where it is known before the row is written (shadow merges the two).
     pub completion: Option<Completion>,
+    /// What people are told should it not merely have passed; `None` where nobody would hear of it.
+    pub telling: Option<Box<Telling>>,
 }
 
 /// One member of the `matched` column: `{rule, effect, mode, acted}`.
@@ -313,36 +319,4 @@ pub struct SessionInfo {
     pub root: Option<String>,
     /// When the process began, in the system's own terms: with its id it names one process for ever.
     pub process: Option<String>,
-}
-
-/// A change of who is under which mode, appended whenever a loaded file differs from what was last in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    /// When, milliseconds since the Unix epoch.
-    pub unix_ms: i64,
-    /// What changed: `file`, `max_mode`, `default`, `fail_mode`, `agent:KEY`, `agent:KEY:max_mode`, `server:NAME`, `rule:ID`, `rule:ID:AGENT`.
-    pub scope: String,
-    /// The word before; `None` where there was none.
-    pub from: Option<String>,
-    /// The word now; `None` where it was taken away.
-    pub to: Option<String>,
-    /// The revision that brought it.
-    pub revision: Arc<str>,
-    /// How it came: `start`, `reload` (an edit by hand), `api:NAME` (by the key of that name), …
-    pub origin: String,
-}
-
-/// A policy as the store keeps it: immutable, named by its content hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicySource {
-    /// The content hash.
-    pub revision: Arc<str>,
-    /// `[policy] name`.
-    pub name: String,
-    /// The file it came from; `None` for the built-in one.
-    pub path: Option<String>,
-    /// The exact text; the store takes secrets out.
-    pub source: String,
-    /// When it was first loaded, milliseconds since the Unix epoch.
-    pub unix_ms: i64,
 }

@@ -3,6 +3,7 @@
 //! It refuses a file with any fault in it, and reports all of them at once. Invariant: what comes out was
 //! checked in full, and no fault quotes a value that stands under `env` or `headers_env`.
 
+mod alerts;
 mod approval;
 pub mod edit;
 pub mod format;
@@ -22,6 +23,7 @@ use crate::policy::diagnostic::Severity;
 use crate::policy::schema::{self, Reading, Section};
 use crate::policy::{Diagnostic, FailMode, ModeSettings, Part, Policy, compile, parts};
 
+pub use alerts::{Address, Alerts, Destination, Email, Payload, Protocol, Security, Syslog, Way};
 pub use header::sendable;
 pub use json_schema::json_schema;
 
@@ -58,6 +60,7 @@ pub fn read(source: &str, environment: &Environment) -> Result<Read, Vec<Diagnos
         compile::Surroundings {
             server_names: settings.servers.keys().cloned().collect(),
             channels: settings.approval.channels.clone(),
+            destinations: settings.alerts.to.keys().cloned().collect(),
             ..environment.surroundings(servers, settings.audit.path.as_deref(), &parts)
         },
         &mut reading,
@@ -160,6 +163,7 @@ impl Config {
             max_frame: self.settings.max_frame,
             filter_tools: self.settings.filter_tools.clone(),
             approval: self.settings.approval.clone(),
+            alerts: self.settings.alerts.routes(),
         }
     }
 }
@@ -181,6 +185,8 @@ pub struct Settings {
     pub filter_tools: FilterTools,
     /// `[approval]`.
     pub approval: Approval,
+    /// `[alerts]`.
+    pub alerts: Alerts,
 }
 
 impl Default for Settings {
@@ -193,6 +199,7 @@ impl Default for Settings {
             max_frame: MAX_FRAME,
             filter_tools: FilterTools::default(),
             approval: Approval::default(),
+            alerts: Alerts::default(),
         }
     }
 }

@@ -124,10 +124,16 @@ impl StorePlace {
         self.place.quiet_config()
     }
 
-    /// The store's path, and what the policy file says about it.
-    pub fn path_and_settings(&self) -> anyhow::Result<(PathBuf, Audit)> {
+    /// The store's path, and the policy file's settings.
+    pub fn path_and_config(&self) -> anyhow::Result<(PathBuf, Config)> {
         let (config, _) = self.place.config()?;
         let path = self.store.clone().map_or_else(|| places::store(&config), Ok)?;
+        Ok((path, config))
+    }
+
+    /// The store's path, and what the policy file says about it.
+    pub fn path_and_settings(&self) -> anyhow::Result<(PathBuf, Audit)> {
+        let (path, config) = self.path_and_config()?;
         Ok((path, config.settings.audit))
     }
 }

@@ -3,6 +3,7 @@
 //! One file per sub-command. stdout of `run` belongs to the protocol; nothing here prints there.
 
 mod ack;
+mod alerts;
 mod approvals;
 mod audit;
 mod check;
@@ -82,6 +83,7 @@ First steps:
   callgate tail                                  watch what the agent does
   callgate status                                what each running callgate enforces
   callgate approvals                             what calls wait for you to answer
+  callgate alerts test                           does everybody under [alerts.to] hear of it?
   callgate policy check                          is mcp.toml right?
   callgate help policy                           the policy language, with examples
   callgate check --tool write_file --arguments '{\"path\": \"/etc/passwd\"}'
@@ -109,6 +111,8 @@ enum Command {
     Timeline(timeline::Timeline),
     #[command(subcommand)]
     Policy(policy::Command),
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
@@ -156,6 +160,7 @@ impl Command {
             Self::Ack(ack) => ack.run().map(code),
             Self::Timeline(timeline) => timeline.run().map(code),
             Self::Policy(policy) => policy.run().map(code),
+            Self::Alerts(alerts) => alerts.run().map(code),
             Self::Audit(audit) => audit.run().map(code),
             Self::Keys(keys) => keys.run().map(code),
             Self::Tools(tools) => tools.run().map(code),

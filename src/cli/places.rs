@@ -3,6 +3,7 @@
 //! A policy is never taken silently from the working directory: that may be a hostile repository.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -11,6 +12,9 @@ use super::{Exit, paint};
 use crate::policy::FailMode;
 use crate::proxy::{Reason, Unread, gather, home, home_text};
 use crate::settings::{Config, Environment, Read, read};
+
+/// How long the end of a process waits for alerts that are just due; the others stay in the store.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Where the policy is.
 #[derive(Debug, Clone, Args)]

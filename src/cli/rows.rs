@@ -238,6 +238,7 @@ mod tests {
             labels: Vec::new(),
             eval_us: 3,
             completion: None,
+            telling: None,
         }
     }
 

@@ -110,7 +110,8 @@ async fn drive_session(
 ) -> anyhow::Result<i32> {
     let reloads = Arc::new(Reloads::default());
     let watching = loaded.watch(&reloads)?;
-    let store = loaded.store(&info)?;
+    let alerts = loaded.alerts()?;
+    let store = loaded.store(&info, &alerts)?;
     let path = places::store(&loaded.config)?;
     let others = Others::new(path.clone(), info.session.clone());
     let waiting = Waiting::new(path, &info.session);
@@ -134,6 +135,9 @@ async fn drive_session(
         to_server: started.to,
         peer: started.peer,
     };
-    let run = Driven { session, store, waiting, reloads, watching, signals, say: paint::say };
-    Ok(Box::pin(drive(run, ends)).await)
+    let told = Arc::clone(&alerts);
+    let run = Driven { session, store, waiting, reloads, watching, signals, say: paint::say, alerts: told };
+    let code = Box::pin(drive(run, ends)).await;
+    alerts.finish(places::FAREWELL);
+    Ok(code)
 }

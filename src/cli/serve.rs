@@ -18,8 +18,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use super::places::{self, Place};
-use super::start::Start;
+use super::start::{Start, heard};
 use super::{Exit, paint};
+use crate::alert::Sender;
 use crate::clock::now;
 use crate::guard::Elsewhere;
 use crate::proxy::{Reloads, Signals, Waiting, session_info};
@@ -112,20 +113,23 @@ impl Serve {
             .await
             .with_context(|| format!("cannot listen on `{}` (--listen ADDR chooses another)", self.listen))?;
         let reloads = Arc::new(Reloads::default());
-        let foundation = self.foundation(&start, keys, &path, &reloads)?;
+        let alerts = start.alerts()?;
+        let foundation = self.foundation(&start, keys, (&path, &alerts), &reloads)?;
         let listening = Listening { listener, tls, hosts: self.allow_host, origins: self.allow_origin };
-        Ok(serve(listening, foundation, reloads, signals).await?)
+        let served = serve(listening, foundation, reloads, signals).await;
+        alerts.finish(places::FAREWELL);
+        Ok(served?)
     }
 
     fn foundation(
         &self,
         start: &Start,
         keys: Keys,
-        path: &Path,
+        (path, alerts): (&Path, &Arc<Sender>),
         reloads: &Arc<Reloads>,
     ) -> anyhow::Result<Foundation> {
         let info = session_info(&start.config, None, FACE, None)?;
-        let Options { arguments, durability, .. } = start.options()?;
+        let Options { arguments, durability, .. } = start.options(alerts)?;
         let current = Current {
             config: Arc::clone(&start.config),
             source: start.source(now().unix_ms),
@@ -136,10 +140,16 @@ impl Serve {
             watching: start.watch(reloads)?,
             keys,
             check: Check::new(Some(path.to_path_buf())),
-            store: Mutex::new(Some(start.store(&info)?)),
-            ground: Box::new(Here { store: path.to_path_buf(), arguments, durability }),
+            store: Mutex::new(Some(start.store(&info, alerts)?)),
+            ground: Box::new(Here {
+                store: path.to_path_buf(),
+                arguments,
+                durability,
+                alerts: Arc::clone(alerts),
+            }),
             idle: Duration::from_secs(self.idle_timeout.saturating_mul(60)),
             say: paint::say,
+            alerts: Arc::clone(alerts),
         })
     }
 
@@ -193,6 +203,7 @@ struct Here {
     store: PathBuf,
     arguments: KeepArguments,
     durability: Durability,
+    alerts: Arc<Sender>,
 }
 
 impl Ground for Here {
@@ -200,10 +211,9 @@ impl Ground for Here {
         let options = Options {
             arguments: self.arguments,
             durability: self.durability,
-            on_trouble: Box::new(paint::say),
             ..Options::new(self.store.clone())
         };
-        Store::start(options, info.clone())
+        Store::start(heard(options, &self.alerts), info.clone())
     }
 
     fn elsewhere(&self, info: &SessionInfo) -> Box<dyn Elsewhere> {

@@ -10,9 +10,10 @@ use anyhow::Context as _;
 
 use super::paint;
 use super::places::{self, Place};
+use crate::alert::{Sender, missing};
 use crate::policy::FailMode;
 use crate::proxy::{Reloads, Watched, Watching, assigned, source, summary, watch};
-use crate::record::{PolicySource, SessionInfo};
+use crate::record::{PolicySource, SessionInfo, Topic};
 use crate::settings::{Config, Environment, read};
 use crate::store::{Options, Reader, Store};
 
@@ -94,22 +95,35 @@ impl Start {
         watch(watched, Arc::clone(reloads)).map(Some).context("cannot watch the policy file")
     }
 
+    /// Where alerts go; nothing runs where the file names nobody to tell.
+    pub fn alerts(&self) -> anyhow::Result<Arc<Sender>> {
+        let alerts = &self.config.settings.alerts;
+        for (name, destination) in &alerts.to {
+            if let Some(why) = missing(destination) {
+                paint::say(&format!("[alerts.to.{name}]: {why}; its alerts wait in the store"));
+            }
+        }
+        let sender = Sender::new(&places::store(&self.config)?);
+        sender.adopt(alerts);
+        Ok(Arc::new(sender))
+    }
+
     /// Opens the audit store, and records the policy as the first thing in it.
-    pub fn store(&self, info: &SessionInfo) -> anyhow::Result<Store> {
-        let store = Store::start(self.options()?, info.clone());
+    pub fn store(&self, info: &SessionInfo, alerts: &Arc<Sender>) -> anyhow::Result<Store> {
+        let store = Store::start(self.options(alerts)?, info.clone());
         store.policy(self.source(info.unix_ms), assigned(None, &self.config, info.unix_ms, "start"));
         Ok(store)
     }
 
     /// How the audit store is opened.
-    pub fn options(&self) -> anyhow::Result<Options> {
+    pub fn options(&self, alerts: &Arc<Sender>) -> anyhow::Result<Options> {
         let audit = &self.config.settings.audit;
-        Ok(Options {
+        let options = Options {
             arguments: audit.arguments,
             durability: audit.durability,
-            on_trouble: Box::new(paint::say),
             ..Options::new(places::store(&self.config)?)
-        })
+        };
+        Ok(heard(options, alerts))
     }
 
     /// The policy as the store keeps it.
@@ -120,6 +134,16 @@ impl Start {
         source.path = source.path.filter(|_| self.text.is_some());
         source
     }
+}
+
+/// The same, with people told of trouble and the outbox emptied.
+pub(super) fn heard(options: Options, alerts: &Arc<Sender>) -> Options {
+    let (troubled, ringing) = (Arc::clone(alerts), Arc::clone(alerts));
+    let on_trouble = move |text: &str| {
+        paint::say(text);
+        troubled.alarm(Topic::StoreFailing, text);
+    };
+    Options { on_trouble: Box::new(on_trouble), on_alerts: Box::new(move || ringing.ring()), ..options }
 }
 
 /// The last revision of `path` that took force, from the usual store: the file that would name another is missing.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::refusal::{About, BlockResponse, Cause, Refusal, Shape};
 use crate::call::Call;
 use crate::policy::{By, Effect, FailMode, Mode, Policy, Traces, Verdict};
-use crate::record::{CallRecord, MatchRecord, Outcome};
+use crate::record::{CallRecord, MatchRecord, Outcome, Telling};
 use crate::wire::{Fault, Malformed, shown};
 
 use moment::Unjudged;
@@ -268,8 +268,23 @@ impl<'a> Exchange<'a, Settled> {
         }
     }
 
+    /// What people are told of it; a malformed frame has no name.
+    fn telling(&self, moment: &Moment<'_>) -> Option<Box<Telling>> {
+        let acting = &self.stage.judged.verdict.as_ref()?.acting;
+        let name = match &self.subject {
+            Subject::Call(call) => call.title(),
+            Subject::Malformed(_) => "",
+        };
+        moment.alerts.telling(
+            moment.policy,
+            acting,
+            (self.stage.outcome != Outcome::Forwarded).then_some(name),
+        )
+    }
+
     fn record(self, moment: &Moment<'_>) -> CallRecord {
         let reason = self.reason_of_record(moment);
+        let telling = self.telling(moment);
         let Settled { judged, outcome, .. } = self.stage;
         let verdict = judged.verdict.as_ref();
         let (method, tool, arguments) = match self.subject {
@@ -296,6 +311,7 @@ impl<'a> Exchange<'a, Settled> {
             labels: Vec::new(),
             eval_us: judged.eval_us,
             completion: None,
+            telling,
         }
     }
 }

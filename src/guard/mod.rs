@@ -3,6 +3,7 @@
 //! Read [`Session`] first, then `client.rs` and `server.rs` for the two directions, `exchange.rs` for the way of
 //! one governed frame, and `refusal.rs` for the frame that says no.
 
+mod alerts;
 mod answer;
 mod asked;
 mod batch;
@@ -33,6 +34,7 @@ mod within;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::Routes;
 pub use answer::Answer;
 pub use effect::{Outbox, Passing, Way};
 pub use flight::MOST_IN_FLIGHT;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::alerts::Routes;
 use super::catalog::Catalog;
 use super::effect::{GAP, Outbox, SPOILED};
 use super::exchange::Word;
@@ -53,6 +54,8 @@ pub struct Terms {
     pub filter_tools: FilterTools,
     /// How people are asked.
     pub approval: Approval,
+    /// Who hears of what.
+    pub alerts: Routes,
 }
 
 /// Whose lists leave out tools of which no call could pass.
@@ -320,6 +323,7 @@ impl Session {
             default_reason: &self.default_reason,
             unguarded: self.unguarded,
             block_response: self.terms.block_response,
+            alerts: &self.terms.alerts,
             session: &self.info.session,
             now,
             steady_us: self.steady_us,

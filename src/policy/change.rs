@@ -31,6 +31,34 @@ pub fn weakens(old: &Policy, new: &Policy) -> bool {
     whole || pairs(old, new).iter().any(|(agent, server)| weakens_for(old, new, *agent, server.unwrap_or("")))
 }
 
+/// Who is under a weaker mode than before, in words: `agent ci: enforce to shadow`, `rule no-deletes: enforce to warn`.
+pub fn lowered(old: &Policy, new: &Policy) -> Vec<String> {
+    let mut told = BTreeSet::new();
+    for (agent, server) in pairs(old, new) {
+        let (before, now) =
+            (old.stance(agent, server.unwrap_or("")), new.stance(agent, server.unwrap_or("")));
+        let who = match (agent, server) {
+            (None, None) => "the file".to_owned(),
+            (Some(agent), None) => format!("agent {agent}"),
+            (None, Some(server)) => format!("server {server}"),
+            (Some(agent), Some(server)) => format!("agent {agent} on {server}"),
+        };
+        if now.base < before.base {
+            told.insert(format!("{who}: {} to {}", before.base, now.base));
+            continue;
+        }
+        let is = |rule: &Rule| {
+            holding(new, &now).filter(|(other, _)| other.id == rule.id).map(|(_, mode)| mode).max()
+        };
+        for (rule, was) in holding(old, &before) {
+            if let Some(is) = is(rule).filter(|is| *is < was) {
+                told.insert(format!("rule {} for {who}: {was} to {is}", rule.id));
+            }
+        }
+    }
+    told.into_iter().collect()
+}
+
 /// Every mode, default and fail mode that differs; with nothing before, everything that is set.
 pub fn assignments(old: Option<&Policy>, new: &Policy) -> Vec<Change> {
     let before = old.map(settings).unwrap_or_default();

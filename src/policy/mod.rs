@@ -1,5 +1,6 @@
 //! The decision point: a policy, a call and what is known about the caller in, a verdict out.
 
+mod alerted;
 mod blind;
 mod change;
 mod claims;
@@ -44,8 +45,9 @@ mod verdict;
 mod wording;
 mod world;
 
+pub use alerted::Alerted;
 pub use blind::{Blind, blind_spots, notes_on_known};
-pub use change::{Change, assignments, weakens};
+pub use change::{Change, assignments, lowered, weakens};
 pub use claims::Claims;
 pub use compile::revision;
 pub use diagnostic::{Diagnostic, Paint, Place};

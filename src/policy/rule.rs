@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Channel, Class, Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, Severity,
+    Alerted, Channel, Class, Effect, Fact, FailMode, Globs, Label, Mode, Protected, Rate, Regexes, Severity,
     ShellItems, SqlKinds, Windows,
 };
 use ipnet::IpNet;
@@ -113,6 +113,8 @@ pub struct Rule {
     pub owner: Option<String>,
     /// `channels`: where its questions may be answered; those of `[approval]` where the file gives none.
     pub channels: Vec<Channel>,
+    /// `alert`: who hears of it.
+    pub alert: Alerted,
     /// `[[rule.test]]`.
     pub examples: Vec<Example>,
     /// SHA-256 of what the rule matches and does, without its modes and prose: its identity across revisions.

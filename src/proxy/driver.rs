@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::alarms::alarms;
 use super::evidence::Evidence;
 use super::reload::{Reloads, Watching};
 use super::shutdown::{self, Quiet, SILENCE};
 use super::signals::{Hangups, Signals};
 use super::waiting::Waiting;
+use crate::alert::Sender;
 use crate::clock::now;
 use crate::guard::{Outbox, Session, Side, Through};
 use crate::record::Record;
@@ -54,11 +56,14 @@ pub struct Run {
     pub signals: Signals,
     /// Where lines for people go: stderr.
     pub say: fn(&str),
+    /// Where alerts go.
+    pub alerts: Arc<Sender>,
 }
 
 /// Everything both directions share.
 pub(super) struct Gate {
     pub evidence: Evidence,
+    alerts: Arc<Sender>,
     reloads: Arc<Reloads>,
     bell: RefCell<watch::Receiver<()>>,
     pub to_client: Outlet,
@@ -78,6 +83,7 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
             waiting: run.waiting,
             say: run.say,
         },
+        alerts: run.alerts,
         bell: RefCell::new(run.reloads.bell()),
         reloads: run.reloads,
         to_client,
@@ -192,12 +198,14 @@ impl Gate {
         for reload in self.reloads.take() {
             let store = self.evidence.store.borrow();
             let notice = Record::Notice(reload.notice());
+            let alarms = alarms(&reload, &self.alerts);
             if let Some(loaded) = reload.loaded {
                 store.policy(loaded.source, loaded.assignments);
                 self.evidence.session.borrow_mut().adopt(loaded.config.terms());
             }
             (self.evidence.say)(&reload.text);
             store.queue(vec![notice]);
+            alarms.into_iter().for_each(|alarm| store.alarm(alarm));
         }
         self.evidence.stir();
     }

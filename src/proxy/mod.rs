@@ -1,5 +1,6 @@
 //! The sidecar at work: the driver between both ends, hot reload, an orderly end, and who it works for.
 
+mod alarms;
 mod driver;
 mod edit;
 mod evidence;
@@ -15,6 +16,7 @@ mod signals;
 mod sources;
 mod waiting;
 
+pub use alarms::alarms;
 pub use driver::{Ends, Run, drive};
 pub use edit::{Change, Edited, Unedited};
 pub use evidence::Evidence;

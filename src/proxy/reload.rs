@@ -20,7 +20,7 @@ use super::edit::{Change, Edited, Unedited, edit};
 use super::origins::Origins;
 use super::sources::{gather, places};
 use crate::clock::now;
-use crate::policy::{assignments, revision, weakens};
+use crate::policy::{assignments, lowered, revision, weakens};
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource};
 use crate::settings::{Config, Environment, is_blank, read, suddenly_blank, suddenly_rule_less};
 
@@ -55,6 +55,8 @@ pub struct Loaded {
     pub source: PolicySource,
     /// What changed against the one before.
     pub assignments: Vec<Assignment>,
+    /// Who is under a weaker mode than before.
+    pub lowered: Vec<String>,
 }
 
 /// Reloads on their way to the driver.
@@ -269,6 +271,7 @@ impl Watch {
         let loaded = Loaded {
             source: source(&config, &self.watched.path, &text, unix_ms),
             assignments,
+            lowered: lowered(&self.watched.config.policy, &config.policy),
             config: Arc::clone(&config),
         };
         let text_for_people = format!("policy reloaded: {}", summary(&config));

@@ -17,11 +17,12 @@ use super::link::{Ask, Era, Link, Word};
 use super::refused::{Refused, Why};
 use super::tally::{Tally, Told};
 use super::upstream::{Endpoints, Upstream};
+use crate::alert::Sender;
 use crate::clock::now;
 use crate::guard::{Elsewhere, Opening, Session};
 use crate::policy::{FailMode, NoLinks, ResolvePath};
 use crate::proxy::{
-    Evidence, LocalLinks, Reload, Waiting, Watching, facts, folder, session_info, unguessable,
+    Evidence, LocalLinks, Reload, Waiting, Watching, alarms, facts, folder, session_info, unguessable,
 };
 use crate::record::{Assignment, Notice, NoticeKind, PolicySource, Record, SessionInfo};
 use crate::settings::{Config, Server};
@@ -77,6 +78,8 @@ pub struct Foundation {
     pub idle: Duration,
     /// Where lines for people go: stderr.
     pub say: fn(&str),
+    /// Where alerts go.
+    pub alerts: Arc<Sender>,
 }
 
 /// The state of the face.
@@ -129,6 +132,13 @@ impl Foundation {
     fn queue(&self, notice: Notice) {
         if let Some(store) = self.store().as_ref() {
             store.queue(vec![Record::Notice(notice)]);
+        }
+    }
+
+    fn alarm(&self, reload: &Reload) {
+        let alarms = alarms(reload, &self.alerts);
+        if let Some(store) = self.store().as_ref() {
+            alarms.into_iter().for_each(|alarm| store.alarm(alarm));
         }
     }
 
@@ -241,6 +251,7 @@ impl Face {
         let foundation = &self.foundation;
         for reload in reloads {
             foundation.queue(reload.notice());
+            foundation.alarm(&reload);
             (foundation.say)(&reload.text);
             if let Some(loaded) = &reload.loaded {
                 let source = loaded.source.clone();

@@ -81,6 +81,7 @@ fn top() -> Vec<Key> {
         ("label", "What is remembered of a session: `[[label]]`.", many(table(label(), &["id"]))),
         ("audit", "What is kept of calls, where and for how long.", table(audit(), &[])),
         ("approval", "People in the loop.", table(approval(), &[])),
+        ("alerts", "Who hears of what the policy did.", table(alerts(), &[])),
     ]);
     keys
 }
@@ -171,6 +172,11 @@ fn rule() -> Vec<Key> {
         ("class", "What kind of damage it prevents.", words::<Class>()),
         ("owner", "Who answers for it.", text()),
         ("channels", "Where its questions may be answered.", one_or_many(&words::<Channel>())),
+        (
+            "alert",
+            "Who hears of it: nobody, everybody, or these under [alerts.to]; by severity if left out.",
+            json!({ "anyOf": [boolean(), strings()] }),
+        ),
         ("reason", "One line for whoever reads the refusal.", text()),
         (
             "test",
@@ -250,6 +256,39 @@ fn approval() -> Vec<Key> {
         ("channels", "Where questions may be answered.", one_or_many(&words::<Channel>())),
         ("host_agents", "Agents whose hosts may ask the person at hand.", strings()),
     ]
+}
+
+fn alerts() -> Vec<Key> {
+    vec![
+        ("min_severity", "Milder rules alert nobody, unless they say so.", words::<Severity>()),
+        ("repeat", "The same within this time is one alert with a count.", duration()),
+        ("to", "Destinations by name.", each(table(destination(), &["kind"]))),
+    ]
+}
+
+fn destination() -> Vec<Key> {
+    vec![
+        ("kind", "How it is reached.", words::<super::alerts::Kind>()),
+        ("min_severity", "Milder rules are not told there, unless they name it.", words::<Severity>()),
+        ("url", "webhook, slack: the address.", json!({ "type": "string", "pattern": "^https?://" })),
+        ("url_env", "webhook, slack: the environment variable with the address.", variable()),
+        ("secret_env", "webhook: the environment variable with the secret that signs.", variable()),
+        (
+            "smtp",
+            "email: the mail server.",
+            json!({ "type": "string", "pattern": r"^(smtps?|smtp\+starttls)://" }),
+        ),
+        ("user_env", "email: the environment variable with the user's name.", variable()),
+        ("password_env", "email: the environment variable with the password.", variable()),
+        ("from", "email: the sender.", text()),
+        ("to", "email: the recipients.", strings()),
+        ("address", "syslog: the receiver.", json!({ "type": "string", "pattern": "^(udp|tcp|tls)://" })),
+        ("format", "syslog: what stands in a message.", words::<super::Payload>()),
+    ]
+}
+
+fn variable() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" })
 }
 
 fn grant() -> Value {

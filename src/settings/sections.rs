@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
+use super::alerts::alerts;
 use super::approval::approval;
 use super::{
     Audit, Durability, Environment, Identity, KeepArguments, MAX_FRAME, Server, Settings, Transport, sendable,
@@ -49,6 +50,7 @@ pub(super) fn settings(
     let identity = top.table("identity", reading).map(|section| identity(section, environment, reading));
     let audit = top.table("audit", reading).map(|section| audit(section, environment, reading));
     let approval = top.table("approval", reading).map(|section| approval(section, reading));
+    let alerts = top.table("alerts", reading).map(|section| alerts(section, reading));
     let (mut servers, mut modes) = (BTreeMap::new(), BTreeMap::new());
     for (name, mut section) in top.named("servers", reading) {
         modes.insert(name.get_ref().clone(), schema::mode_settings(&mut section, reading));
@@ -65,11 +67,12 @@ pub(super) fn settings(
         max_frame: max_frame.map_or(MAX_FRAME, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         filter_tools,
         approval: approval.unwrap_or_default(),
+        alerts: alerts.unwrap_or_default(),
     };
     (settings, modes)
 }
 
-fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {
+pub(super) fn value<T>(spanned: Option<Spanned<T>>) -> Option<T> {
     spanned.map(Spanned::into_inner)
 }
 

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
-use super::approvals;
 use super::batch::{Batches, Way};
 use super::chain::{self, Encoder, Hash, JUDGEMENT_COLUMN, Table};
 use super::intake::{Entry, Event, count, json, text};
 use super::judgement::Judgement;
 use super::key::Key;
 use super::ledger::State;
-use super::{past, warnings};
+use super::{alerts, approvals, past, warnings};
 use crate::clock;
 use crate::record::{Assignment, PolicySource};
 
@@ -92,6 +91,10 @@ impl<'a> Appending<'a> {
             }
             Entry::Course(course) => {
                 warnings::follow(self.connection, &self.state.info.session, course).map(|()| 0)
+            }
+            Entry::Alert(raised) => {
+                let last = alerts::insert(self.connection, &self.state.info, raised);
+                last.map(|()| 0)
             }
             Entry::Turn(turn) => approvals::write(self.connection, &self.state.info, turn).map(|()| 0),
         }

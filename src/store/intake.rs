@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 
+use super::alerts::Raised;
 use super::approvals::{self, Asked};
 use super::chain::JUDGEMENT_COLUMN;
 use super::judgement::{Judgement, Recent};
@@ -15,7 +16,7 @@ use super::tools::Tools;
 use crate::clock;
 use crate::policy::{Keep, Redactor};
 use crate::record::{
-    Assignment, CallRecord, Completion, CourseRecord, Gap, Notice, PolicySource, Question, Record,
+    Alarm, Assignment, CallRecord, Completion, CourseRecord, Gap, Notice, PolicySource, Question, Record,
     SessionInfo, Status, Trace, Turn, WarningRecord,
 };
 use crate::settings::KeepArguments;
@@ -44,6 +45,8 @@ pub(super) enum Entry {
     Warning(Box<WarningRecord>),
     /// What it did next.
     Course(CourseRecord),
+    /// What people are told, redacted.
+    Alert(Box<Raised>),
 }
 
 /// A row of `events`, but for what only the transaction knows.
@@ -197,6 +200,18 @@ impl Intake {
             event.arguments = kept.text;
         }
         event
+    }
+
+    /// What people are told of a record, where there is anything to tell.
+    pub(super) fn alert(&self, record: &Record) -> Option<Entry> {
+        let Record::Call(call) = record else { return None };
+        let telling = call.alert()?;
+        Some(Entry::Alert(Box::new(Raised::of_call(call, telling, &self.redactor))))
+    }
+
+    /// What people are told of callgate itself.
+    pub(super) fn alarm(&self, alarm: &Alarm) -> Entry {
+        Entry::Alert(Box::new(Raised::of_alarm(alarm, &self.redactor)))
     }
 
     fn gap(&self, gap: &Gap) -> Event {

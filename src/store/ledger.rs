@@ -40,6 +40,8 @@ pub(super) struct Ledger {
     seqs: Vec<i64>,
     /// What [`Self::pending`] still takes of the queue's room.
     loan: Loan,
+    /// Whether alerts were committed of which nobody has been told.
+    alerted: bool,
 }
 
 /// The end of the chain.
@@ -138,6 +140,7 @@ impl Ledger {
             pending: Vec::new(),
             seqs: Vec::new(),
             loan: Loan::default(),
+            alerted: false,
         }
     }
 
@@ -181,6 +184,7 @@ impl Ledger {
         match item {
             Item::Records(records) => records.into_iter().for_each(|record| self.add(record)),
             Item::Session(info) => self.pending.push(Entry::Session(Arc::new(self.intake.session(info)))),
+            Item::Alarm(alarm) => self.pending.push(self.intake.alarm(&alarm)),
             Item::Policy(policy, assignments) => {
                 self.pending.push(Entry::Policy(self.intake.policy(policy)));
                 self.pending.extend(assignments.into_iter().map(Entry::Assignment));
@@ -190,14 +194,17 @@ impl Ledger {
 
     /// Prepares a record. A completion joins its call where that is not yet written.
     pub(super) fn add(&mut self, record: Record) {
+        let alert = self.intake.alert(&record);
         let entry = self.intake.take(record);
         self.push(entry);
+        self.pending.extend(alert);
     }
 
     /// As [`Self::add`], for a record that may have to be given back.
     pub(super) fn add_copy(&mut self, record: &Record) {
         let entry = self.intake.copy(record);
         self.push(entry);
+        self.pending.extend(self.intake.alert(record));
     }
 
     fn push(&mut self, entry: Entry) {
@@ -214,7 +221,8 @@ impl Ledger {
             | Entry::Question(_)
             | Entry::Turn(_)
             | Entry::Warning(_)
-            | Entry::Course(_) => {
+            | Entry::Course(_)
+            | Entry::Alert(_) => {
                 self.pending.push(entry);
             }
         }
@@ -270,9 +278,15 @@ impl Ledger {
                 *spot = Spot::Stored(*seq);
             }
         }
+        self.alerted |= self.pending.iter().any(|entry| matches!(entry, Entry::Alert(_)));
         self.pending.clear();
         queue.release(std::mem::take(&mut self.loan));
         Ok(())
+    }
+
+    /// Whether alerts were committed since this was last asked.
+    pub(super) fn take_alerted(&mut self) -> bool {
+        std::mem::take(&mut self.alerted)
     }
 
     fn append(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -342,7 +356,8 @@ impl Entry {
             | Self::Question(_)
             | Self::Turn(_)
             | Self::Warning(_)
-            | Self::Course(_) => None,
+            | Self::Course(_)
+            | Self::Alert(_) => None,
         }
     }
 }

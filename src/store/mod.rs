@@ -6,10 +6,11 @@
 //!
 //! Reading order: `migrations` (0001: the log; 0002, 0003: what servers list, what rules look back on; 0004: the view
 //! `audit`; 0005: API keys; 0006: pinned definitions; 0007: questions to people;
-//! 0008: warnings to agents), [`Store`] (the two ways in), `queue` (what waits), `intake` and
+//! 0008: warnings to agents; 0009: alerts), [`Store`] (the two ways in), `queue` (what waits), `intake` and
 //! `judgement` (from records to rows), `ledger`, `batch` and `insert` (the transaction), `writer` (the thread), `chain` and
-//! `verify` (the hashes), [`Reader`], [`prune()`]. [`Keys`] and [`Approvals`] stand beside the log.
+//! `verify` (the hashes), [`Reader`], [`prune()`]. [`Keys`], [`Approvals`] and [`Alerts`] stand beside the log.
 
+mod alerts;
 mod approvals;
 mod batch;
 mod chain;
@@ -52,6 +53,7 @@ use std::{fmt, thread};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub use alerts::{AlertRow, Alerts, Came, Claimed, DeliveryRow, DeliveryState};
 pub use approvals::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, Rulings, TurnRow, Which};
 pub use error::{NotNow, StoreError};
 pub use keys::{Added, ApiKey, Keys, Revoked, Scope, Secret};
@@ -71,7 +73,7 @@ pub use warnings::{Warned, WarningBook, WarningRow};
 pub use word::random_word;
 
 use crate::clock;
-use crate::record::{Assignment, PolicySource, Record, SessionInfo};
+use crate::record::{Alarm, Assignment, PolicySource, Record, SessionInfo};
 use crate::settings::{Durability, KeepArguments};
 use error::is_busy;
 use ledger::{Ledger, begin};
@@ -97,6 +99,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// Is given one line for people whenever writing begins to fail.
     pub on_trouble: Box<dyn Fn(&str) + Send + Sync>,
+    /// Is called after each commit with alerts in it. Must not wait.
+    pub on_alerts: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Options {
@@ -108,6 +112,7 @@ impl Options {
             durability: Durability::default(),
             queue_bytes: 64 << 20,
             on_trouble: Box::new(|_| {}),
+            on_alerts: Box::new(|| {}),
         }
     }
 }
@@ -242,6 +247,9 @@ impl Store {
             return Err(error.into());
         }
         shared.count_written(written);
+        if ledger.take_alerted() {
+            (shared.options.on_alerts)();
+        }
         Ok(())
     }
 
@@ -274,6 +282,13 @@ impl Store {
     /// A policy took force, with what it changed in who is under which mode; before the records that follow.
     pub fn policy(&self, source: PolicySource, assignments: Vec<Assignment>) {
         self.shared.queue.push_always(Item::Policy(source, assignments));
+    }
+
+    /// People are to be told of this.
+    pub fn alarm(&self, alarm: Alarm) {
+        if !alarm.to.is_empty() {
+            self.shared.queue.push_always(Item::Alarm(alarm));
+        }
     }
 
     /// Writes what waits, for `patience` at most, and closes the file.

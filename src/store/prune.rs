@@ -14,7 +14,7 @@ use super::insert::checkpoint;
 use super::intake::json;
 use super::key::Key;
 use super::process::is_alive;
-use super::{StoreError, key, past, schema, verify};
+use super::{StoreError, alerts, key, past, schema, verify};
 use crate::clock;
 use crate::settings::Durability;
 
@@ -91,6 +91,7 @@ pub fn prune(path: &Path, what: &Prune) -> Result<Pruned, StoreError> {
         pruning.rest(upto)?;
     }
     let (rows, upto_seq) = (pruning.rows, pruning.upto);
+    alerts::forget(&connection, before_ms)?;
     shrink(&connection)?;
     Ok(Pruned { rows, bytes_before, bytes_after: used_bytes(&connection)?, upto_seq })
 }

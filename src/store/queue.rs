@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use crate::clock;
-use crate::record::{Assignment, Listing, PolicySource, Question, Record, SessionInfo};
+use crate::record::{Alarm, Assignment, Listing, PolicySource, Question, Record, SessionInfo};
 
 /// How long the writer gathers after the first record of a batch.
 const GATHER: Duration = Duration::from_millis(20);
@@ -22,6 +22,7 @@ pub(super) enum Item {
     Records(Vec<Record>),
     Session(SessionInfo),
     Policy(PolicySource, Vec<Assignment>),
+    Alarm(Alarm),
 }
 
 /// Records that someone waits for.
@@ -325,7 +326,7 @@ impl Inner {
             || self.missing > 0
             || self.nudged.is_some()
             || self.cannot_wait()
-            || self.items.iter().any(|item| matches!(item, Item::Policy(..)))
+            || self.items.iter().any(|item| matches!(item, Item::Policy(..) | Item::Alarm(_)))
     }
 
     fn cannot_wait(&self) -> bool {

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006-pins.sql"),
     include_str!("migrations/0007-approvals.sql"),
     include_str!("migrations/0008-warnings.sql"),
+    include_str!("migrations/0009-alerts.sql"),
 ];
 
 /// How long to keep trying while other processes create or migrate the same file.

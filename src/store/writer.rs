@@ -299,6 +299,9 @@ fn commit(
         return Err(error);
     }
     shared.fresh.fetch_add(pages(written), Ordering::Relaxed);
+    if ledger.take_alerted() {
+        (shared.options.on_alerts)();
+    }
     Ok(())
 }
 

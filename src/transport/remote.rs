@@ -186,7 +186,7 @@ fn from_environment(header: &str, variable: &str) -> Result<(HeaderName, HeaderV
 }
 
 /// A client for one address. A proxy on the way to our own machine would see what was never to leave it.
-fn client(url: &Url) -> Result<reqwest::Client, EndpointError> {
+pub(crate) fn client(url: &Url) -> Result<reqwest::Client, EndpointError> {
     // Whoever was first has set the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
@@ -219,7 +219,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// An error with its causes, outermost first.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -13,7 +13,7 @@ use crate::support::parts::root;
 use crate::support::source::{code, imports, product_code, rooms_named};
 
 /// The rooms of `src` from the cellar up; a room may use those at its own height or below.
-const ROOMS: [(&str, u8); 13] = [
+const ROOMS: [(&str, u8); 14] = [
     ("wire", 0),
     ("call", 1),
     ("policy", 2),
@@ -24,6 +24,7 @@ const ROOMS: [(&str, u8); 13] = [
     ("clock", 6),
     ("store", 7),
     ("transport", 7),
+    ("alert", 8),
     ("proxy", 8),
     ("serve", 8),
     ("cli", 9),

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::call::Call;
+use crate::guard::alerts::Routes;
 use crate::guard::catalog::Catalog;
 use crate::guard::past::{Elsewhere, Hindsight, Memory};
 use crate::guard::refusal::BlockResponse;
@@ -37,6 +38,8 @@ pub(in crate::guard) struct Moment<'a> {
     /// What holds while there is no policy to ask.
     pub unguarded: Option<FailMode>,
     pub block_response: BlockResponse,
+    /// Who hears of it.
+    pub alerts: &'a Routes,
     pub session: &'a str,
     pub now: Now,
     pub steady_us: fn() -> u64,

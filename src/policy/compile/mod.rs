@@ -3,6 +3,7 @@
 //! It refuses rules that can never match and allow rules that can never hold: such a rule looks like
 //! protection and is none. Invariant: a policy without faults needs no further check at evaluation.
 
+mod alerted;
 mod channels;
 mod condition;
 mod fingerprint;
@@ -26,7 +27,9 @@ use unicode_normalization::UnicodeNormalization;
 use super::lint;
 use super::parts::Numbered;
 use super::schema::{self, Reading};
-use super::{Channel, Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Policy, Rule, ToolMetadata};
+use super::{
+    Alerted, Channel, Diagnostic, Effect, Example, FailMode, Mode, ModeSettings, Policy, Rule, ToolMetadata,
+};
 
 use names::What;
 
@@ -48,6 +51,8 @@ pub(crate) struct Surroundings {
     pub(crate) fail_mode: Option<FailMode>,
     /// Where questions may be answered.
     pub(crate) channels: Vec<Channel>,
+    /// The names under `[alerts.to]`.
+    pub(crate) destinations: BTreeSet<String>,
 }
 
 impl Default for Surroundings {
@@ -58,6 +63,7 @@ impl Default for Surroundings {
             protected: Vec::new(),
             fail_mode: None,
             channels: vec![Channel::Local],
+            destinations: BTreeSet::new(),
         }
     }
 }
@@ -92,7 +98,9 @@ pub(crate) fn compile(
     let written: Vec<lint::Written> = file.rules.iter().map(lint::Written::of).collect();
     let parts = ids.into_iter().zip(overrides).zip(&identities).zip(looks_back);
     let rules = file.rules.into_iter().zip(parts).map(|(rule, (((id, overrides), identity), looks_back))| {
+        let alert = alerted::alerted(&rule, &surroundings.destinations, reading);
         let mut compiled = compile_rule(rule, id, &lines, reading);
+        compiled.alert = alert;
         compiled.overrides = overrides;
         compiled.fingerprint = identity.whole;
         compiled.open_fingerprint = identity.open;
@@ -177,6 +185,7 @@ fn compile_rule(rule: schema::Rule, id: Arc<str>, lines: &Numbered, reading: &mu
         class: rule.class.unwrap_or_default(),
         owner: rule.owner,
         channels: rule.channels.into_iter().flat_map(Spanned::into_inner).map(Spanned::into_inner).collect(),
+        alert: Alerted::default(),
         examples: rule.examples.into_iter().map(|example| placed(example, lines)).collect(),
         fingerprint: [0; 32],
         open_fingerprint: [0; 32],

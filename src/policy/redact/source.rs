@@ -19,6 +19,8 @@ const ADDRESSES: &[&str] = &["url", "webhook", "webhook_url"];
 
 /// Names of environment variables are no secrets.
 const NAMES: &str = "headers_env";
+/// The same of single ones: `secret_env`, `url_env`.
+const NAMED: &str = "_env";
 
 /// Each file of a joined text on its own: together they need not be TOML. The lines that name them stay.
 pub(super) fn cleaned_parts(redactor: &Redactor, joined: &str) -> String {
@@ -62,11 +64,23 @@ fn rebuilt<'s>(
         from = span.end;
         match reach {
             Reach::All => clean.push_str(&quoted(&redactor.placeholder("value", part(span.clone())))),
+            Reach::Path => clean.push_str(&quoted(&without_path(redactor, part(span.clone())))),
             Reach::Named => clean.push_str(&redactor.prose(part(span.clone()))),
             Reach::Nothing => clean.push_str(part(span.clone())),
         }
     }
     clean + &rest(redactor, part(from..toml.len()))
+}
+
+/// `https://host/…`, of a value with its quotes.
+fn without_path(redactor: &Redactor, value: &str) -> String {
+    let address = value.trim_matches(['"', '\'']);
+    let host = address.find("://").map_or(0, |at| at + 3);
+    let end = address.get(host..).and_then(|rest| rest.find(['/', '?', '#'])).map(|at| host + at);
+    match end.and_then(|end| address.get(..end)) {
+        Some(origin) => format!("{origin}/{}", redactor.placeholder("value", value)),
+        None => address.to_owned(),
+    }
 }
 
 /// What stands between values: keys and brackets one by one, comments as a whole.
@@ -89,6 +103,8 @@ enum Reach {
     Named,
     /// All of it.
     All,
+    /// What follows the host of an address, so that it stays one.
+    Path,
     /// Nothing, whatever it looks like.
     Nothing,
 }
@@ -100,12 +116,19 @@ fn in_table(table: &DeTable<'_>, reach: Reach, spans: &mut Spans) {
     for (key, value) in table {
         let name: &str = key.get_ref();
         let reach = match reach {
-            Reach::Named if name == NAMES => Reach::Nothing,
+            Reach::Named if name == NAMES || is_variable(name, value.get_ref()) => Reach::Nothing,
+            // Where alerts go: the path of a webhook is its key.
+            Reach::Named if name == "url" && table.contains_key("kind") => Reach::Path,
             Reach::Named if PRIVATE.contains(&name) || is_secret(name, value.get_ref()) => Reach::All,
-            Reach::Named | Reach::All | Reach::Nothing => reach,
+            Reach::Named | Reach::All | Reach::Path | Reach::Nothing => reach,
         };
         in_value(value, reach, spans);
     }
+}
+
+fn is_variable(name: &str, value: &DeValue<'_>) -> bool {
+    let DeValue::String(text) = value else { return false };
+    name.ends_with(NAMED) && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn is_secret(name: &str, value: &DeValue<'_>) -> bool {

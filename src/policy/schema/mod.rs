@@ -5,6 +5,7 @@
 //! fault with a place. The parts of the file that are not policy are read by the settings, with the same
 //! [`Section`].
 
+mod alert;
 mod example;
 mod history;
 mod reading;
@@ -20,6 +21,7 @@ use toml::de::DeTable;
 
 use super::{Diagnostic, Effect, FailMode, Mode, ModeSettings, Part, parts};
 
+pub(crate) use alert::Alert;
 pub(crate) use history::Label;
 pub(crate) use reading::{List, Reading, Section, Word, file_words};
 pub(crate) use rule::{Condition, PredicateWord, Rule, Test, unknown_fact};

@@ -105,6 +105,7 @@ const RULE_KEYS: &[&str] = &[
     "class",
     "owner",
     "channels",
+    "alert",
     "reason",
 ];
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::alert::{self, Alert};
 use super::example::examples;
 use super::history;
 use super::reading::{List, Node, Reading, Section, Word, file_words};
@@ -40,6 +41,7 @@ pub(crate) struct Rule {
     pub(crate) class: Option<Class>,
     pub(crate) owner: Option<String>,
     pub(crate) channels: Option<List<Channel>>,
+    pub(crate) alert: Option<Alert>,
     pub(crate) reason: Option<Spanned<String>>,
     /// Line 0 stands for "not known yet": the compiler knows the text. The span is the header's.
     pub(crate) examples: Vec<Spanned<Example>>,
@@ -196,6 +198,7 @@ pub(super) fn rule(mut section: Section<'_>, position: usize, reading: &mut Read
         class: section.word("class", reading).map(Spanned::into_inner),
         owner: section.string("owner", reading).map(Spanned::into_inner),
         channels: section.words("channels", reading),
+        alert: alert::alert(&mut section, reading),
         reason: section.string("reason", reading),
         examples: examples(&mut section, reading),
     };

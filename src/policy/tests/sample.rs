@@ -7,8 +7,8 @@ use globset::Glob;
 
 use crate::call::Call;
 use crate::policy::{
-    Class, Condition, Effect, Fact, Facts, Globs, Mode, Names, Pointer, Policy, Predicate, Protected,
-    Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict, World,
+    Alerted, Class, Condition, Effect, Fact, Facts, Globs, Mode, Names, Pointer, Policy, Predicate,
+    Protected, Regexes, Rule, Scalar, Segment, Severity, Subject, Verdict, World,
 };
 use crate::wire::{Json, fold};
 
@@ -53,6 +53,7 @@ pub(in crate::policy) fn rule(effect: Effect) -> Rule {
         overrides: Vec::new(),
         reason: None,
         channels: Vec::new(),
+        alert: Alerted::default(),
         severity: Severity::Medium,
         class: Class::Normal,
         owner: None,

@@ -25,6 +25,7 @@ const RULE: &[&str] = &[
     "severity",
     "class",
     "owner",
+    "alert",
     "reason",
 ];
 const LABEL: &[&str] = &["id", "tools", "servers", "methods", "when", "any", "unless", "on", "scope", "ttl"];

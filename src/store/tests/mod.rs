@@ -76,6 +76,7 @@ fn call(number: u64) -> CallRecord {
         labels: Vec::new(),
         eval_us: 7,
         completion: None,
+        telling: None,
     }
 }
 
