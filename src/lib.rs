@@ -24,6 +24,9 @@
 //!                 └─▶ other traffic: as it came, requests noted for their answers
 //! ```
 //!
+//! A call that needs a person is held instead: see `guard/question.rs` and `guard/ruling.rs`. Whatever ends the waiting, a
+//! ruling, a clock, a revision or an end, sends its bytes this way once more.
+//!
 //! What the server asks of the client (sampling, elicitation) walks the same way, in the other direction: see
 //! `guard/asked.rs`. Its lists of tools are pinned on the way back: see `guard/pins.rs`.
 //!
@@ -38,8 +41,8 @@
 //! - There is no way from bytes to the server but through an `Exchange`, and no way out of an `Exchange` but
 //!   `into_parts`, which gives the record with the bytes: no governed frame leaves unjudged, judged twice, both
 //!   forwarded and refused, or without its record.
-//! - Nothing is serialised again. What passes leaves as the bytes it came in; the only frames that callgate writes
-//!   are refusals, and they contain no argument's value.
+//! - Nothing is serialised again. What passes leaves as the bytes it came in; a warning is spliced into them. The frames
+//!   that callgate writes itself contain no argument's value, but for what a host shows its own person.
 //! - A line that cannot be read is never "no call". It has a verdict like any other, and where something can enforce
 //!   it stays out.
 //! - The mode is not an input of the verdict, only of the outcome. Shadow, warn, enforce, `check` and `policy test`
@@ -50,7 +53,9 @@
 //! - The index only says which rules surely do not match. Tests hold it against asking every rule.
 //! - What a label or a rate looks back on is noted in the step that judges the call, before the next call is judged.
 //! - While nothing in a session can enforce, nothing in it can hold a byte back: a chunk leaves before it is looked
-//!   at. Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
+//!   at, but for lines that may be an answer with which the agent is told something, or one to a question of our own.
+//! - A call is held with a question that is in the store, is judged anew by the bytes that were held, and is answered once.
+//!   No frame names a question; an approval for one call lets one call through. Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
 //! - No call sees two policies: a reload is taken over between frames, and each record names its revision.
 //! - What rules look back on changes in the step that judges a call, so that no call beside it comes in between. What
 //!   is lost of it restricts more, never less.
@@ -115,12 +120,14 @@
 //!    rules to ask; `explain.rs` retraces the way for people.
 //! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
 //!    `guard/asked.rs` and `within.rs` are what servers ask, `tasks.rs` is work that goes on after its call is answered.
-//!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes.
+//!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes. `guard/hold.rs`,
+//!    `question.rs`, `ruling.rs` and `in_host.rs` are people in the loop, with `proxy/waiting.rs` and `store/approvals.rs`;
+//!    `guard/warn.rs` is what agents are told.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `evidence.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and
 //!    `http.rs` with what is below them: how a server behind a URL becomes two streams. `serve/mod.rs`: how a session
 //!    becomes HTTP, and `store/keys.rs`: who may open one. `proxy/edit.rs` and `settings/edit.rs`: how a program changes the policy file.
-//! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it.
+//! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it; `place.rs`: the file itself.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
 //!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.
 //! 8. `guard/catalog.rs` and `guard/pins.rs`: what servers list; `policy/imprint.rs`: when a definition is another one;
