@@ -188,6 +188,15 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: &'static [Self] =
+        &[Self::Ok, Self::ToolError, Self::RpcError, Self::Cancelled, Self::NoReply];
+
+    /// The status that a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|status| status.as_str() == word)
+    }
+
     /// The word in the `status` column.
     pub fn as_str(self) -> &'static str {
         match self {

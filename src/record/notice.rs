@@ -41,6 +41,26 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::PolicyLoaded,
+        Self::PolicyRefused,
+        Self::ReplyDropped,
+        Self::NoiseDiverted,
+        Self::PastUnreadable,
+        Self::UnknownMethod,
+        Self::InputCarried,
+        Self::ToolChanged,
+        Self::ToolsHidden,
+        Self::SessionEnded,
+        Self::RequestRefused,
+    ];
+
+    /// The kind that a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    }
+
     /// The word in the store.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -79,7 +79,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn number(self) -> i64 {
+    /// The number in the file.
+    pub(super) fn number(self) -> i64 {
         match self {
             Self::Call => 1,
             Self::Completion => 2,

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 
@@ -51,6 +52,34 @@ impl Judgement {
         let policy = text(judgement.policy.as_deref());
         judgement.hash = encoder.judgement(&judgement.columns(policy));
         judgement
+    }
+
+    /// One that was written by this version, its columns from `first` on: as in the table, the policy by its revision.
+    /// `None` for words of a later version.
+    pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Self>> {
+        let word = |index: usize| row.get::<_, Option<String>>(first + index);
+        let (verdict, mode, outcome) = (word(2)?, word(3)?, word(4)?);
+        let (Some(mode), Some(outcome)) = (
+            mode.as_deref().and_then(Mode::from_word),
+            outcome.and_then(|word| Outcome::ALL.iter().find(|outcome| outcome.as_str() == word)),
+        ) else {
+            return Ok(None);
+        };
+        let mut judgement = Self {
+            hash: Hash::default(),
+            policy: word(8)?.map(Into::into),
+            method: word(0)?.unwrap_or_default(),
+            tool: word(1)?.unwrap_or_default(),
+            verdict: verdict.as_deref().and_then(Effect::from_word).map(Effect::as_str),
+            mode: mode.as_str(),
+            outcome: outcome.as_str(),
+            rule: word(5)?.map(Into::into),
+            matched: word(6)?,
+            reason: word(7)?,
+        };
+        let policy = text(judgement.policy.as_deref());
+        judgement.hash = Encoder::default().judgement(&judgement.columns(policy));
+        Ok(Some(judgement))
     }
 
     /// Every column from `method` on, in the order of the table: the policy by its number, or by its revision for the hash.

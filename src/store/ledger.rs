@@ -323,6 +323,22 @@ impl Ledger {
         }
     }
 
+    /// What waits is written to another file, with this key, as if nothing had been written before.
+    pub(super) fn begin_elsewhere(&mut self, key: Key) {
+        self.state.n = 0;
+        self.begin_anew(key, "");
+    }
+
+    /// Adds what is prepared already.
+    pub(super) fn add_entries(&mut self, entries: Vec<Entry>) {
+        self.pending.extend(entries);
+    }
+
+    /// The session.
+    pub(super) fn session(&self) -> &str {
+        &self.state.info.session
+    }
+
     /// Seals the end of the chain, if anything was written. The transaction is opened and closed here.
     pub(super) fn close(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
         if self.state.n == 0 {

@@ -34,6 +34,7 @@ mod recall;
 mod row;
 mod running;
 mod schema;
+mod spool;
 mod standing;
 mod tools;
 mod verify;

@@ -15,7 +15,7 @@ use super::ledger::{Ledger, begin};
 use super::place::{self, FileId, Found};
 use super::queue::{Urgent, Woken};
 use super::tools::Tools;
-use super::{CHECKPOINT_EVERY, Shared, key, pages, schema};
+use super::{CHECKPOINT_EVERY, Shared, key, pages, schema, spool};
 use crate::clock;
 use crate::policy::Redactor;
 use crate::record::SessionInfo;
@@ -37,7 +37,11 @@ const TRIES: u32 = 5;
 
 /// The thread's work, until the queue is closed.
 pub(super) fn run(shared: &Shared, session: SessionInfo) {
-    let Some(mut writer) = Writer::open(shared, session) else { return };
+    let Some(mut writer) = Writer::open(shared, session.clone()) else {
+        // Hashes under a key that nobody keeps tell nothing apart, and give nothing away.
+        let key = key::passing();
+        return spool(shared, &mut Ledger::new(session, key, shared.options.arguments));
+    };
     loop {
         let idle = (shared.fresh.load(Ordering::Relaxed) > 0).then_some(IDLE);
         match shared.queue.wait(idle) {
@@ -50,11 +54,31 @@ pub(super) fn run(shared: &Shared, session: SessionInfo) {
             }
             Woken::Closing(until_us) => {
                 writer.write_all();
+                if shared.queue.unwritten() > 0
+                    && let Some(ledger) = shared.ledger().as_mut()
+                {
+                    return spool(shared, ledger);
+                }
                 close(shared, &writer.connection, until_us);
                 return;
             }
         }
     }
+}
+
+/// What the file does not take before the end is kept for the next process.
+fn spool(shared: &Shared, ledger: &mut Ledger) {
+    let waiting = shared.queue.unwritten();
+    if waiting == 0 {
+        return;
+    }
+    let told = match spool::keep(&shared.options.path, ledger, &shared.queue) {
+        Ok(path) => {
+            format!("audit store: {waiting} records wait in `{}` for the next callgate", path.display())
+        }
+        Err(error) => format!("audit store: {waiting} records are lost: {error}"),
+    };
+    (shared.options.on_trouble)(&told);
 }
 
 /// What the thread works with.
@@ -99,6 +123,11 @@ impl<'s> Writer<'s> {
                 Ok((connection, key)) => {
                     let ledger = Ledger::new(session, key, shared.options.arguments);
                     let redactor = ledger.redactor();
+                    let taken = spool::take_in(&shared.options.path, &connection, key);
+                    if taken > 0 {
+                        let text = format!("audit store: took in {taken} records that had waited");
+                        (shared.options.on_trouble)(&text);
+                    }
                     *shared.ledger() = Some(ledger);
                     shared.is_well();
                     return Some(Self { shared, connection, redactor, failures: 0, read_us: 0 });

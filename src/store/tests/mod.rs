@@ -10,6 +10,7 @@ mod pruning;
 mod reading;
 mod running;
 mod secrecy;
+mod spooling;
 mod tampering;
 mod together;
 mod writing;

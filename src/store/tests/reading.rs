@@ -183,7 +183,9 @@ fn what_is_no_store_of_ours_is_left_alone() {
     assert!(heard.recv_timeout(PATIENCE).unwrap().contains("is not an audit store"));
     assert!(matches!(store.commit_now(one(1)), Err(NotNow::Failed(records, _)) if records == one(1)));
     store.queue(one(2));
-    assert_eq!(store.finish(PATIENCE), Finished { unwritten: 1 });
+    assert_eq!(store.finish(PATIENCE), Finished { unwritten: 0 });
+    let waiting = std::fs::read_dir(path.parent().unwrap().join("spool")).unwrap();
+    assert_eq!(waiting.count(), 1, "it waits for a store of ours");
     connection.execute_batch("PRAGMA journal_mode = delete; DROP TABLE mine; PRAGMA user_version = 99; PRAGMA application_id = 1667329127;").unwrap();
     let newer = Reader::open(&path).unwrap_err();
     assert!(matches!(newer, StoreError::Newer { found: 99, .. }), "{newer}");

@@ -79,6 +79,7 @@ impl Home {
     pub fn settle(&self, command: &mut Command) {
         command.env("HOME", self.folder.path()).current_dir(self.folder.path());
         command.env("XDG_CONFIG_HOME", self.path("config")).env("XDG_DATA_HOME", self.path("data"));
+        command.env("XDG_RUNTIME_DIR", self.path("run"));
         for variable in ["CALLGATE_CONFIG", "FAIL_MODE", "NO_COLOR", "CLICOLOR_FORCE"] {
             command.env_remove(variable);
         }
