@@ -13,6 +13,7 @@
 )]
 
 mod agentdojo;
+mod alerts;
 mod asked;
 mod audit;
 mod catalog;

@@ -1,0 +1,1 @@
+//! Real mail and syslog servers.
