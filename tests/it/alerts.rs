@@ -25,7 +25,8 @@ fn policy(mode: &str, alerts: &str) -> String {
 /// A session in which these tools are called, with an argument that nobody may hear of.
 fn session(home: &Home, environment: &[(&str, &str)], tools: &[&str]) -> McpClient {
     let record = Record::listen(&home.fresh_folder());
-    let mut command = home.sidecar(&["--server", "files", "--agent", "ci"], [crate::support::parts::example("recorder")]);
+    let mut command =
+        home.sidecar(&["--server", "files", "--agent", "ci"], [crate::support::parts::example("recorder")]);
     command.env("CALLGATE_RECORD", record.path()).envs(environment.iter().copied());
     let mut client = McpClient::open(&mut command);
     for tool in tools {

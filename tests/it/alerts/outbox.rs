@@ -63,7 +63,8 @@ fn burst(client: &mut crate::support::process::McpClient, count: usize) {
 #[test]
 fn ten_thousand_alerts_outlast_a_receiver_that_is_down() {
     const ALERTS: usize = 10_000;
-    let down: u64 = std::env::var("CALLGATE_DOWN_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let down: u64 =
+        std::env::var("CALLGATE_DOWN_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let address = nobody();
     let home = Home::with_policy(&policy("enforce", &hook(address)));
     let mut client = session(&home, &[], &[]);
@@ -75,7 +76,9 @@ fn ten_thousand_alerts_outlast_a_receiver_that_is_down() {
     assert_eq!(taken.len(), ALERTS);
     let twice = taken.values().filter(|times| **times > 1).count();
     assert_eq!(twice, 0, "nothing broke, so nothing comes twice");
-    await_list(&home, "delivered", |alerts| alerts.len() == ALERTS && states(alerts).iter().all(|state| *state == "delivered"));
+    await_list(&home, "delivered", |alerts| {
+        alerts.len() == ALERTS && states(alerts).iter().all(|state| *state == "delivered")
+    });
 }
 
 #[test]
@@ -96,7 +99,9 @@ fn what_nobody_took_is_listed_and_sent_by_retry() {
     let address = nobody();
     let home = Home::with_policy(&policy("enforce", &hook(address)));
     let mut client = session(&home, &[], &["delete_file"]);
-    let alerts = await_list(&home, "tried", |alerts| alerts.iter().any(|alert| alert["deliveries"][0]["error"].is_string()));
+    let alerts = await_list(&home, "tried", |alerts| {
+        alerts.iter().any(|alert| alert["deliveries"][0]["error"].is_string())
+    });
     assert_eq!(states(&alerts), ["waiting"]);
     client.server.close_stdin();
     client.server.wait(PATIENCE).unwrap();

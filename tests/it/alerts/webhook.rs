@@ -31,8 +31,14 @@ fn a_blocked_call_is_told_once_signed_and_without_its_arguments() {
     let client = session(&home, &environment, &["read_file", "delete_file", "delete_file", "delete_all"]);
     let first = web.await_heard("alert", |heard| heard.json()["tool"] == "delete_file");
     let told = first.json();
-    assert_eq!((&told["outcome"], &told["rule"], &told["severity"]), (&json!("blocked"), &json!("no-deleting"), &json!("high")));
-    assert_eq!((&told["agent"], &told["server"], &told["why"]), (&json!("ci"), &json!("files"), &json!("gone is gone")));
+    assert_eq!(
+        (&told["outcome"], &told["rule"], &told["severity"]),
+        (&json!("blocked"), &json!("no-deleting"), &json!("high"))
+    );
+    assert_eq!(
+        (&told["agent"], &told["server"], &told["why"]),
+        (&json!("ci"), &json!("files"), &json!("gone is gone"))
+    );
     assert_eq!(first.header("x-callgate-alert-id"), told["id"].as_str());
     let given = first.header("x-callgate-signature").unwrap();
     assert_eq!(given, signed("whsec", given, &first.body));
@@ -69,31 +75,51 @@ fn under_warn_people_are_told_and_under_shadow_and_off_nobody_is() {
 #[test]
 fn who_hears_of_a_rule_follows_from_its_severity_or_from_what_it_says() {
     let web = Web::start(took);
-    let url = |name: &str| format!("[alerts.to.{name}]\nkind = \"webhook\"\nurl = \"{}/{name}\"\n", web.url());
-    let text = policy("enforce", &format!("{}min_severity = \"critical\"\n{}{}", url("critical"), url("named"), url("all")))
-        + "[[rule]]\ntools = \"a\"\naction = \"deny\"\nalert = false\n\
+    let url =
+        |name: &str| format!("[alerts.to.{name}]\nkind = \"webhook\"\nurl = \"{}/{name}\"\n", web.url());
+    let text = policy(
+        "enforce",
+        &format!("{}min_severity = \"critical\"\n{}{}", url("critical"), url("named"), url("all")),
+    ) + "[[rule]]\ntools = \"a\"\naction = \"deny\"\nalert = false\n\
            [[rule]]\ntools = \"b\"\naction = \"deny\"\nalert = \"named\"\n\
            [[rule]]\ntools = \"c\"\naction = \"deny\"\nalert = true\n";
     let home = Home::with_policy(&text);
     let _client = session(&home, &[], &["a", "b", "c", "delete_file"]);
-    await_list(&home, "delivered", |alerts| states(alerts).iter().filter(|state| **state == "delivered").count() == 6);
+    await_list(&home, "delivered", |alerts| {
+        states(alerts).iter().filter(|state| **state == "delivered").count() == 6
+    });
     let mut heard: Vec<_> = (web.heard().iter())
-        .map(|heard| (heard.json()["tool"].as_str().unwrap().to_owned(), heard.path.rsplit('/').next().unwrap().to_owned()))
+        .map(|heard| {
+            (
+                heard.json()["tool"].as_str().unwrap().to_owned(),
+                heard.path.rsplit('/').next().unwrap().to_owned(),
+            )
+        })
         .collect();
     heard.sort();
-    let expected = [("b", "named"), ("c", "all"), ("c", "critical"), ("c", "named"), ("delete_file", "all"), ("delete_file", "named")];
+    let expected = [
+        ("b", "named"),
+        ("c", "all"),
+        ("c", "critical"),
+        ("c", "named"),
+        ("delete_file", "all"),
+        ("delete_file", "named"),
+    ];
     assert_eq!(heard, expected.map(|(tool, name)| (tool.to_owned(), name.to_owned())));
 }
 
 #[test]
 fn slack_gets_blocks_and_a_test_tells_who_did_not_take_it() {
-    let web = Web::start(|heard| if heard.path.ends_with("/down") { Reply::empty(500) } else { Reply::empty(200) });
+    let web =
+        Web::start(|heard| if heard.path.ends_with("/down") { Reply::empty(500) } else { Reply::empty(200) });
     let to = format!(
         "[alerts.to.chat]\nkind = \"slack\"\nurl_env = \"SLACK\"\n[alerts.to.down]\nkind = \"webhook\"\nurl = \"{}/down\"\n",
         web.url()
     );
     let home = Home::with_policy(&policy("shadow", &to));
-    let told = crate::support::home::Told::of(&home.callgate(["alerts", "test"]).env("SLACK", web.url()).output().unwrap());
+    let told = crate::support::home::Told::of(
+        &home.callgate(["alerts", "test"]).env("SLACK", web.url()).output().unwrap(),
+    );
     assert_eq!((told.code, &*told.err), (Some(1), ""), "{told:?}");
     assert_eq!(told.out, "ok chat (slack)\nfailed down (webhook): it answered 500 Internal Server Error\n");
     let slack = web.await_heard("blocks", |heard| heard.json()["blocks"].is_array()).json();
