@@ -162,7 +162,7 @@ pub enum Protocol {
 /// What stands in a syslog message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Payload {
-    /// ArcSight's Common Event Format.
+    /// The Common Event Format.
     #[default]
     Cef,
     /// The JSON that webhooks get.

@@ -149,7 +149,7 @@ fn a_file_from_before_batches_is_read_and_goes_on() {
     let (_, view) = include_str!("../migrations/0001.sql").split_once("CREATE VIEW audit").unwrap();
     let old = format!(
         "DROP VIEW audit; CREATE VIEW audit{view}; DROP TABLE revocations; DROP TABLE keys; DROP TABLE pins; \
-         DROP TABLE turns; DROP TABLE approvals; ALTER TABLE tools DROP COLUMN parts; PRAGMA user_version = 3;"
+         DROP TABLE turns; DROP TABLE approvals; DROP TABLE deliveries; DROP TABLE repeats; DROP TABLE alerts; ALTER TABLE tools DROP COLUMN parts; PRAGMA user_version = 3;"
     );
     Connection::open(&path).unwrap().execute_batch(&old).unwrap();
     ended(&path, 1..=2);
