@@ -32,6 +32,7 @@ fn call(number: u64) -> Record {
         labels: Vec::new(),
         eval_us: 3,
         completion: None,
+        telling: None,
     })
 }
 

@@ -84,8 +84,8 @@ fn ten_thousand_alerts_outlast_a_receiver_that_is_down() {
 #[test]
 fn a_process_that_is_killed_leaves_its_alerts_to_the_next() {
     const ALERTS: usize = 300;
-    let (_web, taken) = receiver(nobody());
-    let home = Home::with_policy(&policy("enforce", &hook(_web.address())));
+    let (web, taken) = receiver(nobody());
+    let home = Home::with_policy(&policy("enforce", &hook(web.address())));
     let mut client = session(&home, &[], &[]);
     burst(&mut client, ALERTS);
     client.server.kill();
