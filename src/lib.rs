@@ -69,6 +69,7 @@
 //!
 //! ```text
 //!  I/O    cli                      sub-commands, printing, exit codes; the only home of clap and anyhow
+//!         alert                    who is told of what the policy did: the outbox, emptied by a thread of its own
 //!         proxy                    the driver, reload, the end of a run, who is at work
 //!         serve                    the HTTP face: sessions of agents that are not on stdio
 //!         transport   store        streams, the server's process, servers behind a URL; the audit database
@@ -133,6 +134,8 @@
 //! 8. `guard/catalog.rs` and `guard/pins.rs`: what servers list; `policy/imprint.rs`: when a definition is another one;
 //!    `store/pins.rs` and `standing.rs`: which are kept and accepted; `policy/could_pass.rs` and `guard/hidden.rs`:
 //!    lists without the tools of which no call could pass.
+//! 9. `guard/alerts.rs`, `store/alerts.rs` and `alert/post.rs`: who hears of what, how that outlasts the process, and how
+//!    it is sent.
 
 pub mod alert;
 pub mod call;

@@ -3,6 +3,8 @@
 //! It refuses I/O, and to say more than the outbox holds: names, rules and words for what happened. Invariant: no value
 //! can end the field that it stands in.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -46,7 +48,7 @@ pub fn told(alert: &AlertRow) -> Vec<(&'static str, String)> {
 pub(super) fn page(alert: &AlertRow) -> String {
     let mut page = sentence(alert) + "\n\n";
     for (name, value) in told(alert) {
-        page.push_str(&format!("{name:>8}: {value}\n"));
+        let _ = writeln!(page, "{name:>8}: {value}");
     }
     page + &format!("    when: {}\n   alert: {}\n", when(alert), alert.id)
 }
@@ -91,7 +93,7 @@ pub(super) fn json(alert: &AlertRow) -> Value {
     Value::Object(members)
 }
 
-/// ArcSight's Common Event Format, version 0.
+/// The Common Event Format, version 0.
 pub(super) fn cef(alert: &AlertRow) -> String {
     let severity = match alert.severity.as_str() {
         "critical" => 10,
@@ -105,7 +107,7 @@ pub(super) fn cef(alert: &AlertRow) -> String {
     let mut text = format!("CEF:0|callgate|callgate|{head}|{severity}|rt={}", alert.unix_ms);
     let mut field = |key: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&format!(" {key}={}", extension(value)));
+            let _ = write!(text, " {key}={}", extension(value));
         }
     };
     field("externalId", &alert.id);
@@ -181,7 +183,7 @@ mod tests {
     #[test]
     fn what_happened_is_told_in_one_sentence_and_in_full() {
         insta::assert_snapshot!(sentence(&blocked()), @"blocked: delete_file on files for claude-code, by rule no-deleting (high), 3 times");
-        insta::assert_snapshot!(json(&blocked()), @r#"{"version":1,"id":"0123456789abcdefghjk","when":"2023-11-14T22:13:20.123Z","topic":"call","severity":"high","text":"blocked: delete_file on files for claude-code, by rule no-deleting (high), 3 times","outcome":"blocked","verdict":"deny","mode":"enforce","rule":"no-deleting","reason":"rule 1 (delete_file) in policy \"p\"","method":"tools/call","tool":"delete_file","server":"files","agent":"claude-code","session":"s1","toolCallId":"s1-7","count":3}"#);
+        insta::assert_snapshot!(json(&blocked()), @r#"{"agent":"claude-code","count":3,"id":"0123456789abcdefghjk","method":"tools/call","mode":"enforce","outcome":"blocked","reason":"rule 1 (delete_file) in policy \"p\"","rule":"no-deleting","server":"files","session":"s1","severity":"high","text":"blocked: delete_file on files for claude-code, by rule no-deleting (high), 3 times","tool":"delete_file","toolCallId":"s1-7","topic":"call","verdict":"deny","version":1,"when":"2023-11-14T22:13:20.123Z"}"#);
         insta::assert_snapshot!(cef(&blocked()), @r#"CEF:0|callgate|callgate|0.1.0|no-deleting|blocked|8|rt=1700000000123 externalId=0123456789abcdefghjk cnt=3 msg=blocked: delete_file on files for claude-code, by rule no-deleting (high), 3 times act=blocked reason=rule 1 (delete_file) in policy "p" requestMethod=tools/call cs1Label=tool cs1=delete_file cs2Label=server cs2=files cs3Label=agent cs3=claude-code cs4Label=mode cs4=enforce cs5Label=toolCallId cs5=s1-7"#);
     }
 

@@ -91,7 +91,7 @@ impl Post {
     }
 
     async fn round(&mut self) -> Round {
-        let memory = self.from_memory().await;
+        let memory = self.empty_memory().await;
         if matches!(memory, Round::Failed(_)) {
             return memory;
         }
@@ -99,14 +99,14 @@ impl Post {
             self.outbox = Alerts::open(&self.shared.store).ok();
         }
         let Some(outbox) = self.outbox.take() else { return Round::Idle(FIRST) };
-        let round = self.from_outbox(&outbox).await;
+        let round = self.empty_outbox(&outbox).await;
         // What went wrong with the store may have gone wrong for good: it is opened anew.
         self.outbox = round.is_ok().then_some(outbox);
         round.unwrap_or(Round::Idle(FIRST))
     }
 
     /// Alarms that the store cannot keep.
-    async fn from_memory(&mut self) -> Round {
+    async fn empty_memory(&mut self) -> Round {
         let mine: Vec<AlertRow> = (self.shared.alarms().iter())
             .filter(|(_, names)| names.contains(&self.name))
             .map(|(alert, _)| alert.clone())
@@ -124,7 +124,7 @@ impl Post {
         Round::Went
     }
 
-    async fn from_outbox(&mut self, outbox: &Alerts) -> Result<Round, crate::store::StoreError> {
+    async fn empty_outbox(&mut self, outbox: &Alerts) -> Result<Round, crate::store::StoreError> {
         let most = if self.failures > 0 { 1 } else { way::at_once(&self.destination.way) };
         let claimed = outbox.claim(&self.name, most, LEASE)?;
         if claimed.is_empty() {

@@ -3,6 +3,7 @@
 //! It refuses to tell what only the destination should know: no address, no secret. Invariant: what is sent from here is
 //! sent as running processes send it.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -135,7 +136,7 @@ fn chosen<'s>(
             "the policy file has no [alerts.to.NAME]: give one a `kind` (webhook, slack, email, syslog)",
         ));
     }
-    for name in names.iter().filter(|name| !settings.to.contains_key(*name)) {
+    if let Some(name) = names.iter().find(|name| !settings.to.contains_key(*name)) {
         let near = did_you_mean(name, settings.to.keys().map(String::as_str));
         let near = near.unwrap_or_else(|| "see [alerts.to] in the policy file".to_owned());
         return Err(Exit::Usage.because(format!("there is no destination `{}`: {near}", shown(name))));
@@ -214,7 +215,7 @@ fn in_words(alert: &AlertRow) -> String {
     let when = local_time(&rfc3339(alert.unix_ms));
     let mut text = format!("{} {when}  {}\n", painted(DIM, &alert.id), shown_line(&sentence(alert)));
     for delivery in &alert.deliveries {
-        text.push_str(&format!("    {}\n", of_delivery(delivery)));
+        let _ = writeln!(text, "    {}", of_delivery(delivery));
     }
     text
 }

@@ -237,16 +237,11 @@ fn anchor(anchor: Anchor) -> &'static str {
 mod tests {
     use insta::assert_snapshot;
 
-    use crate::policy::schema::{Reading, Section, file, parse};
-    use crate::policy::{Policy, compile};
+    use crate::policy::Policy;
 
-    fn policy(source: &str) -> Policy {
-        let (document, _) = parse(source);
-        let mut reading = Reading::default();
-        let file = file(&mut Section::new("", 0..0, document.get_ref()), Vec::new(), &mut reading);
-        let policy = compile::compile(file, source, compile::Surroundings::default(), &mut reading);
-        assert!(reading.diagnostics.iter().all(|one| one.severity.as_str() == "note"), "{reading:?}");
-        policy
+    fn policy(source: &str) -> std::sync::Arc<Policy> {
+        let read = crate::settings::read(source, &crate::settings::Environment::default());
+        read.unwrap_or_else(|faults| panic!("{faults:?}")).config.policy
     }
 
     #[test]

@@ -205,7 +205,9 @@ impl Gate {
             }
             (self.evidence.say)(&reload.text);
             store.queue(vec![notice]);
-            alarms.into_iter().for_each(|alarm| store.alarm(alarm));
+            for alarm in alarms {
+                store.alarm(alarm);
+            }
         }
         self.evidence.stir();
     }

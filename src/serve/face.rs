@@ -138,7 +138,9 @@ impl Foundation {
     fn alarm(&self, reload: &Reload) {
         let alarms = alarms(reload, &self.alerts);
         if let Some(store) = self.store().as_ref() {
-            alarms.into_iter().for_each(|alarm| store.alarm(alarm));
+            for alarm in alarms {
+                store.alarm(alarm);
+            }
         }
     }
 

@@ -3,9 +3,10 @@
 //! It refuses secrets: what may be one is named by its environment variable, and no fault quotes an address. Invariant: a
 //! destination that comes out has all that its kind needs, but for what the environment holds.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -13,7 +14,8 @@ use toml::Spanned;
 use super::sections::value;
 use crate::guard::Routes;
 use crate::policy::Severity;
-use crate::policy::schema::{List, Reading, Section, Word, file_words};
+use crate::policy::schema::{Reading, Section, Word, file_words};
+use server::{email, syslog};
 
 /// Alerts about the same within this time are one. Milliseconds.
 const REPEAT: i64 = 5 * 60_000;
@@ -160,7 +162,7 @@ pub enum Protocol {
 /// What stands in a syslog message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Payload {
-    /// ArcSight's Common Event Format.
+    /// The Common Event Format.
     #[default]
     Cef,
     /// The JSON that webhooks get.
@@ -288,89 +290,6 @@ fn variable(section: &mut Section<'_>, key: &'static str, reading: &mut Reading)
     Some(name.into_inner())
 }
 
-const SMTP: &str =
-    "`smtps://mail.example`, `smtp+starttls://mail.example`, or `smtp://127.0.0.1:25` on this machine";
-
-fn email(section: &mut Section<'_>, reading: &mut Reading) -> Option<Email> {
-    let smtp = required(section, "smtp", SMTP, reading);
-    let from = required(section, "from", "the address that mail comes from", reading);
-    let hint = "the addresses that mail goes to";
-    let to = if section.has("to") {
-        section.strings("to", reading)
-    } else {
-        missing(section, "to", hint, reading)
-    };
-    let (user_env, password_env) =
-        (variable(section, "user_env", reading), variable(section, "password_env", reading));
-    if user_env.is_some() != password_env.is_some() {
-        let message = format!("{} has one of `user_env` and `password_env`", section.title);
-        reading.fault_with(section.span.clone(), message, "whoever signs in needs both");
-    }
-    let (from, to) = (from?, to?);
-    let mut mailboxes = vec![(from.span(), from.get_ref())];
-    mailboxes.extend(to.get_ref().iter().map(|to| (to.span(), to.get_ref())));
-    for (span, address) in &mailboxes {
-        mailbox(span, address, reading);
-    }
-    if to.get_ref().is_empty() {
-        reading.fault(to.span(), "`to` names nobody");
-    }
-    let (host, port, security) = server(&smtp?, reading)?;
-    let names = |to: List<String>| to.into_inner().into_iter().map(Spanned::into_inner).collect();
-    Some(Email { host, port, security, user_env, password_env, from: from.into_inner(), to: names(to) })
-}
-
-/// RFC 5321 in full is not read here: what a server does not like, it says.
-fn mailbox(span: &Range<usize>, address: &str, reading: &mut Reading) {
-    let parts = address.rsplit_once('@').filter(|(local, host)| !local.is_empty() && !host.is_empty());
-    if parts.is_none() || address.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,".contains(c))
-    {
-        reading.fault_with(span.clone(), "this is no mail address", "`oncall@example.com`");
-    }
-}
-
-fn server(smtp: &Spanned<String>, reading: &mut Reading) -> Option<(String, u16, Security)> {
-    let (scheme, host, port) = place(smtp.get_ref()).or_else(|| {
-        reading.fault_with(smtp.span(), "`smtp` is no address of a mail server", SMTP);
-        None
-    })?;
-    let (security, usual) = match scheme {
-        "smtps" => (Security::Tls, 465),
-        "smtp+starttls" => (Security::StartTls, 587),
-        "smtp" if is_loopback(host) => (Security::Plain, 25),
-        "smtp" => {
-            reading.fault_with(smtp.span(), "`smtp://` is not protected and leaves this machine", SMTP);
-            return None;
-        }
-        _ => {
-            reading.fault_with(smtp.span(), "`smtp` is no address of a mail server", SMTP);
-            return None;
-        }
-    };
-    Some((host.to_owned(), port.unwrap_or(usual), security))
-}
-
-const SYSLOG: &str = "`udp://127.0.0.1:514`, `tcp://siem.example:601` or `tls://siem.example:6514`";
-
-fn syslog(section: &mut Section<'_>, reading: &mut Reading) -> Option<Syslog> {
-    let address = required(section, "address", SYSLOG, reading);
-    let payload = value(section.word("format", reading)).unwrap_or_default();
-    let address = address?;
-    let found = place(address.get_ref()).and_then(|(scheme, host, port)| {
-        let (protocol, usual) = match scheme {
-            "udp" => (Protocol::Udp, 514),
-            "tcp" => (Protocol::Tcp, 601),
-            "tls" => (Protocol::Tls, 6514),
-            _ => return None,
-        };
-        Some(Syslog { protocol, host: host.to_owned(), port: port.unwrap_or(usual), payload })
-    });
-    if found.is_none() {
-        reading.fault_with(address.span(), "`address` is no address of a syslog receiver", SYSLOG);
-    }
-    found
-}
-
 fn required(
     section: &mut Section<'_>,
     key: &'static str,
@@ -385,31 +304,6 @@ fn missing<T>(section: &mut Section<'_>, key: &'static str, hint: &str, reading:
     section.take(key);
     reading.fault_with(section.span.clone(), format!("`{key}` is missing in {}", section.title), hint);
     None
-}
-
-/// `scheme://host[:port]`, the host without brackets; no user, no path.
-fn place(text: &str) -> Option<(&str, &str, Option<u16>)> {
-    let (scheme, rest) = text.split_once("://")?;
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.contains(|c: char| c.is_whitespace() || c.is_control() || "@/?#".contains(c)) {
-        return None;
-    }
-    let (host, port) = match rest.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']')?;
-            (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) })
-        }
-        None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
-    };
-    let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0));
-    if host.is_empty() || port == Some(None) {
-        return None;
-    }
-    Some((scheme, host, port.flatten()))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod keys;
 mod known;
 mod ledger;
 mod notices;
+mod open_calls;
 mod past;
 mod pins;
 mod place;

@@ -18,7 +18,7 @@ use super::key::{self, Key};
 use super::ledger::{Ledger, begin};
 use super::queue::Queue;
 use super::{StoreError, schema};
-use crate::record::{Completion, PolicySource, SessionInfo, Status};
+use crate::record::{Completion, NoticeKind, PolicySource, SessionInfo, Status};
 use crate::settings::{Durability, KeepArguments};
 
 /// Rows of one session that are taken in at once: the file is locked for as long.
@@ -202,7 +202,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Option<Event>> {
         completion,
         of: None,
         arguments_hash: row.get::<_, Option<Vec<u8>>>(7)?.and_then(|hash| hash.try_into().ok()),
-        topic: topic.and_then(|topic| crate::record::NoticeKind::from_word(&topic)).map(|kind| kind.as_str()),
+        topic: topic.and_then(|topic| NoticeKind::from_word(&topic)).map(NoticeKind::as_str),
         note: row.get(9)?,
         lost: row.get(10)?,
         arguments: row.get(11)?,

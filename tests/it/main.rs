@@ -13,6 +13,7 @@
 )]
 
 mod agentdojo;
+mod alerts;
 mod approvals;
 mod asked;
 mod audit;

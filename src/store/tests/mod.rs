@@ -1,5 +1,6 @@
 //! The store as its users see it, on real files in a folder of their own.
 
+mod alerts;
 mod approvals;
 mod crowds;
 mod keys;
