@@ -157,6 +157,7 @@ impl Session {
             confirm: approval.confirm,
             channels,
             binding: hold.binding,
+            telling: wish.telling,
         })));
         out.commit_first = true;
     }

@@ -240,7 +240,13 @@ mod tests {
     use crate::policy::Policy;
 
     fn policy(source: &str) -> std::sync::Arc<Policy> {
-        let read = crate::settings::read(source, &crate::settings::Environment::default());
+        let read = crate::settings::read(
+            source,
+            &crate::settings::Environment {
+                home: Some("/home/me".into()),
+                ..crate::settings::Environment::default()
+            },
+        );
         read.unwrap_or_else(|faults| panic!("{faults:?}")).config.policy
     }
 

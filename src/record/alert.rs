@@ -66,6 +66,8 @@ pub struct Alarm {
 pub enum Topic {
     /// A call.
     Call,
+    /// A call waits for a person.
+    ApprovalAsked,
     /// A new revision was refused; the last good one stays.
     PolicyRefused,
     /// Somebody is under a weaker mode than before.
@@ -83,6 +85,7 @@ impl Topic {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Call => "call",
+            Self::ApprovalAsked => "approval_asked",
             Self::PolicyRefused => "policy_refused",
             Self::ModeLowered => "mode_lowered",
             Self::StoreFailing => "store_failing",
@@ -95,7 +98,7 @@ impl Topic {
     pub fn severity(self) -> Severity {
         match self {
             Self::Test => Severity::Low,
-            Self::Call => Severity::Medium,
+            Self::Call | Self::ApprovalAsked => Severity::Medium,
             Self::PolicyRefused | Self::ModeLowered => Severity::High,
             Self::StoreFailing | Self::ChainBroken => Severity::Critical,
         }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Telling;
 use crate::policy::{Class, Severity, duration_ms, duration_text};
 
 pub use crate::policy::Channel;
@@ -49,6 +50,8 @@ pub struct Question {
     pub channels: Vec<Channel>,
     /// SHA-256 of what an approval is bound to; the store keeps a keyed hash of it.
     pub binding: [u8; 32],
+    /// What people are told of it.
+    pub telling: Option<Box<Telling>>,
 }
 
 /// How long an approval is good for.

@@ -205,9 +205,22 @@ impl Intake {
 
     /// What people are told of a record, where there is anything to tell.
     pub(super) fn alert(&self, record: &Record) -> Option<Entry> {
-        let Record::Call(call) = record else { return None };
-        let telling = call.alert()?;
-        Some(Entry::Alert(Box::new(Raised::of_call(call, telling, &self.redactor))))
+        let raised = match record {
+            Record::Call(call) => Raised::of_call(call, call.alert()?, &self.redactor),
+            Record::Question(question) => {
+                let telling = question.telling.as_deref().filter(|telling| !telling.to.is_empty())?;
+                Raised::of_question(question, telling, &self.redactor)
+            }
+            Record::Completion(_)
+            | Record::Gap(_)
+            | Record::Notice(_)
+            | Record::Tools(_)
+            | Record::Trace(_)
+            | Record::Turn(_)
+            | Record::Warning(_)
+            | Record::Course(_) => return None,
+        };
+        Some(Entry::Alert(Box::new(raised)))
     }
 
     /// What people are told of callgate itself.

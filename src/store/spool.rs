@@ -72,7 +72,7 @@ pub(super) fn take_in(store: &Path, connection: &Connection, key: Key) -> u64 {
         let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with(&mark)
-            && name.ends_with(".db")
+            && path.extension().is_some_and(|end| end == "db")
             && let Ok(count) = take_one(&path, connection, key)
         {
             taken += count;

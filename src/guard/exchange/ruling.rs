@@ -9,7 +9,7 @@ use super::{Exchange, Judged, Moment, Settled, Subject};
 use crate::guard::hold::OnTimeout;
 use crate::guard::refusal::Cause;
 use crate::policy::{By, Channel, Class, Mode, Severity, Traces};
-use crate::record::Outcome;
+use crate::record::{Outcome, Telling};
 use crate::wire::shown;
 
 /// What is known of a call by now.
@@ -45,6 +45,8 @@ pub(in crate::guard) struct Wish {
     pub class: Class,
     /// Where the rule wants it to be answered; anywhere if it does not say.
     pub channels: Vec<Channel>,
+    /// What people are told of it.
+    pub telling: Option<Box<Telling>>,
 }
 
 impl Wish {
@@ -87,10 +89,16 @@ impl<'a> Exchange<'a, Judged> {
             severity: rule.map(|rule| rule.severity).unwrap_or_default(),
             class: rule.map(|rule| rule.class).unwrap_or_default(),
             channels: rule.map(|rule| rule.channels.clone()).unwrap_or_default(),
+            telling: self.telling_of(moment, Some(&shown(name))),
             method,
             tool,
             arguments,
         }
+    }
+
+    fn telling_of(&self, moment: &Moment<'_>, name: Option<&str>) -> Option<Box<Telling>> {
+        let acting = &self.stage.verdict.as_ref()?.acting;
+        moment.alerts.telling(moment.policy, acting, name)
     }
 
     /// Decides what happens by a word, and what the call leaves behind: no labels where it does not leave.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use crate::policy::{Effect, Mode, Redactor, Severity};
-use crate::record::{Alarm, CallRecord, Outcome, Recipients, SessionInfo, Telling, Topic};
+use crate::record::{Alarm, CallRecord, Outcome, Question, Recipients, SessionInfo, Telling, Topic};
 use crate::store::random_word;
 use crate::wire::{shown, shown_within};
 
@@ -42,7 +42,8 @@ struct Call {
     why: Option<String>,
     verdict: Option<Effect>,
     mode: Mode,
-    outcome: Outcome,
+    /// `None` while it waits.
+    outcome: Option<Outcome>,
     policy: Option<Arc<str>>,
 }
 
@@ -66,8 +67,33 @@ impl Raised {
                 why: telling.why.as_ref().map(sentence),
                 verdict: call.verdict,
                 mode: telling.mode,
-                outcome: call.outcome,
+                outcome: Some(call.outcome),
                 policy: call.policy.clone(),
+            }),
+        }
+    }
+
+    /// Each question is told by itself: it waits for an answer of its own.
+    pub(in crate::store) fn of_question(question: &Question, telling: &Telling, redactor: &Redactor) -> Self {
+        let sentence = |text: &Arc<str>| shown_within(&redactor.prose(text), LONGEST);
+        Self {
+            ts: question.unix_ms,
+            topic: Topic::ApprovalAsked,
+            severity: telling.severity,
+            to: Arc::clone(&telling.to),
+            repeat_ms: 0,
+            text: None,
+            call: Some(Call {
+                number: question.number,
+                method: shown(&question.method),
+                tool: shown(&redactor.prose(&question.tool)),
+                rule: Arc::clone(&telling.rule),
+                reason: Some(sentence(&question.reason)),
+                why: telling.why.as_ref().map(sentence),
+                verdict: Some(Effect::RequireApproval),
+                mode: telling.mode,
+                outcome: None,
+                policy: Some(Arc::clone(&question.policy)),
             }),
         }
     }
@@ -97,7 +123,8 @@ impl Raised {
         if let Some(call) = &self.call {
             part(info.agent.as_deref().unwrap_or_default());
             part(&info.server);
-            [&*call.method, &*call.tool, &*call.rule, call.outcome.as_str()].into_iter().for_each(&mut part);
+            let outcome = call.outcome.map_or("", Outcome::as_str);
+            [&*call.method, &*call.tool, &*call.rule, outcome].into_iter().for_each(&mut part);
         }
         self.to.iter().for_each(|name| part(name));
         let mut same = [0; 16];
@@ -142,7 +169,7 @@ pub(in crate::store) fn insert(
             call.and_then(|call| call.why.as_ref()),
             call.and_then(|call| call.verdict).map(Effect::as_str),
             call.map(|call| call.mode.as_str()),
-            call.map(|call| call.outcome.as_str()),
+            call.and_then(|call| call.outcome).map(Outcome::as_str),
             call.and_then(|call| call.policy.as_ref()),
             same
         ])?;

@@ -29,6 +29,7 @@ fn asked(id: &str, grant: Grant) -> Question {
         confirm: Confirm::None,
         channels: vec![Channel::Local],
         binding: BINDING,
+        telling: None,
     }
 }
 

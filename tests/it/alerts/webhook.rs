@@ -56,6 +56,25 @@ fn a_blocked_call_is_told_once_signed_and_without_its_arguments() {
 }
 
 #[test]
+fn a_question_is_told_when_it_is_asked_and_so_is_what_became_of_it() {
+    let web = Web::start(took);
+    let to = format!(
+        "[alerts.to.hook]\nkind = \"webhook\"\nurl = \"{}\"\n[approval]\npatience = \"100ms\"\n",
+        web.url()
+    );
+    let home = Home::with_policy(&policy("enforce", &to).replace("\"deny\"", "\"require_approval\""));
+    let _client = session(&home, &[], &["delete_file"]);
+    let asked = web.await_heard("question", |heard| heard.json()["topic"] == "approval_asked").json();
+    assert_eq!((&asked["tool"], &asked["verdict"]), (&json!("delete_file"), &json!("require_approval")));
+    assert!(asked.get("outcome").is_none(), "{asked}");
+    let pending = web.await_heard("outcome", |heard| heard.json()["outcome"] == "pending").json();
+    assert_eq!(pending["toolCallId"], asked["toolCallId"]);
+    // What is told must not help to answer.
+    let question = home.run(&["approvals", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
+    assert!(!format!("{asked}{pending}").contains(&question));
+}
+
+#[test]
 fn under_warn_people_are_told_and_under_shadow_and_off_nobody_is() {
     let web = Web::start(took);
     let to = format!("[alerts.to.hook]\nkind = \"webhook\"\nurl = \"{}\"\n", web.url());
