@@ -95,7 +95,8 @@ pub(super) struct Which {
     /// What the policy said: `allow`, `warn`, `require_approval`, `deny`
     #[arg(long, value_name = "VERDICT", value_parser = effect)]
     pub verdict: Option<Effect>,
-    /// What happened: `forwarded`, `warned`, `blocked`, `fail_open`, `fail_closed`
+    /// What happened: `forwarded`, `warned`, `blocked`, `approved`, `denied`, `expired`, `withdrawn`, `pending`,
+    /// `fail_open`, `fail_closed`
     #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
     pub outcome: Option<Outcome>,
 }

@@ -84,7 +84,7 @@ const LAST_HEARD: &str = "SELECT topic, note FROM events WHERE seq > ?2 AND kind
     ORDER BY seq DESC LIMIT 1";
 const RULES: &str = "SELECT j.rule, count(*), \
     count(*) FILTER (WHERE j.verdict IN ('deny', 'require_approval') AND j.outcome IN ('forwarded', 'warned')), \
-    count(*) FILTER (WHERE j.outcome IN ('blocked', 'fail_closed')), \
+    count(*) FILTER (WHERE j.outcome IN ('blocked', 'fail_closed', 'denied', 'expired', 'withdrawn', 'pending')), \
     count(*) FILTER (WHERE j.outcome = 'fail_open'), \
     min(CASE WHEN j.verdict IN ('deny', 'require_approval') AND j.outcome IN ('forwarded', 'warned') THEN e.ts END) \
     FROM events AS e JOIN judgements AS j ON j.id = e.judgement \
