@@ -7,7 +7,6 @@ mod watch;
 mod words;
 
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
-use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -15,7 +14,7 @@ use serde_json::Value;
 use super::Exit;
 use super::log::StorePlace;
 use super::paint::{DIM, painted};
-use crate::proxy::{exact_arguments, user};
+use crate::proxy::{Asking, user};
 use crate::record::Grant;
 use crate::store::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, Which, ancestry};
 use crate::wire::shown;
@@ -132,14 +131,15 @@ impl List {
         let which = if self.all { Which::All } else { Which::Open };
         // To look is no reason to make a store.
         let found = if path.exists() { Approvals::open(&path)?.list(which)? } else { Vec::new() };
+        let asking = Asking::new(&path);
         let mut out = anstream::stdout().lock();
         if self.json {
-            let found: Vec<Value> = found.iter().map(|question| as_json(&path, question)).collect();
+            let found: Vec<Value> = found.iter().map(|question| as_json(&asking, question)).collect();
             writeln!(out, "{}", words::visible_json(&Value::from(found)))?;
             return Ok(Exit::Done);
         }
         for question in &found {
-            writeln!(out, "{}", as_text(&path, question))?;
+            writeln!(out, "{}", as_text(&asking, question))?;
         }
         let mut err = anstream::stderr().lock();
         match found.len() {
@@ -179,9 +179,10 @@ impl Ids {
                 Err(Refused::Because(why)) => return Err(Exit::Failed.because(why)),
             }
         }
+        let asking = Asking::new(&path);
         let mut out = anstream::stdout().lock();
         if self.json {
-            let ruled: Vec<Value> = ruled.iter().map(|question| as_json(&path, question)).collect();
+            let ruled: Vec<Value> = ruled.iter().map(|question| as_json(&asking, question)).collect();
             writeln!(out, "{}", words::visible_json(&Value::from(ruled)))?;
         } else {
             for question in &ruled {
@@ -263,18 +264,18 @@ fn confirmed(question: &QuestionRow) -> anyhow::Result<Option<String>> {
 }
 
 /// The arguments as they came, where a call still waits with them.
-fn exact(path: &Path, question: &QuestionRow) -> Option<String> {
+fn exact(asking: &Asking<'_>, question: &QuestionRow) -> Option<String> {
     (question.state == QuestionState::Open)
-        .then(|| exact_arguments(path, &question.session, &question.id))
+        .then(|| asking.exact_arguments(&question.session, &question.id))
         .flatten()
 }
 
-fn as_json(path: &Path, question: &QuestionRow) -> Value {
-    words::json(question, exact(path, question).as_deref())
+fn as_json(asking: &Asking<'_>, question: &QuestionRow) -> Value {
+    words::json(question, exact(asking, question).as_deref())
 }
 
-fn as_text(path: &Path, question: &QuestionRow) -> String {
-    words::text(question, exact(path, question).as_deref())
+fn as_text(asking: &Asking<'_>, question: &QuestionRow) -> String {
+    words::text(question, exact(asking, question).as_deref())
 }
 
 fn grant(word: &str) -> Result<Grant, &'static str> {

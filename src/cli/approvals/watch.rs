@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::{Refused, as_json, as_text, rule, words};
 use crate::cli::Exit;
 use crate::cli::paint::{BOLD, DIM, RED, painted};
+use crate::proxy::Asking;
 use crate::record::Grant;
 use crate::store::{Approvals, Decision, Which};
 
@@ -85,12 +86,13 @@ impl Inbox<'_> {
             .filter(|(_, id)| !open.iter().any(|question| question.id == **id))
             .map(|(number, id)| (*number, id.clone()))
             .collect();
+        let asking = Asking::new(self.path);
         let mut out = anstream::stdout().lock();
         for (number, id) in gone {
             self.numbers.remove(&number);
             for question in self.approvals.find(&id)? {
                 if self.json {
-                    writeln!(out, "{}", words::visible_json(&as_json(self.path, &question)))?;
+                    writeln!(out, "{}", words::visible_json(&as_json(&asking, &question)))?;
                 } else {
                     writeln!(out, "{} {}", painted(DIM, format!("[{number}]")), words::ruled(&question))?;
                 }
@@ -103,12 +105,12 @@ impl Inbox<'_> {
             self.last += 1;
             self.numbers.insert(self.last, question.id.clone());
             if self.json {
-                writeln!(out, "{}", words::visible_json(&as_json(self.path, &question)))?;
+                writeln!(out, "{}", words::visible_json(&as_json(&asking, &question)))?;
                 continue;
             }
             let bell = if std::io::stdout().is_terminal() { "\x07" } else { "" };
             let number = painted(BOLD, format!("[{}]", self.last));
-            writeln!(out, "{bell}{number} {}", as_text(self.path, &question))?;
+            writeln!(out, "{bell}{number} {}", as_text(&asking, &question))?;
             let waiting = self.numbers.len();
             writeln!(out, "{}", painted(DIM, format!("    {waiting} waiting")))?;
         }
