@@ -47,6 +47,7 @@ fn is_exact(question: &Value) -> bool {
 #[test]
 fn each_process_tells_of_its_own_calls_and_takes_its_socket_with_it() {
     let (home, mut one) = held("", &json!({"token": SECRET, "n": 1}));
+    listed(&home, 1);
     let (mut two, _record) = home.converse(&["--agent", "other"]);
     send(&mut two, 100, &json!({"token": SECRET, "n": 2}));
     let questions = listed(&home, 2);
