@@ -3,13 +3,14 @@
 //! It refuses to answer by anything that an agent has seen: only the ids that stand in the store name a question. Invariant:
 //! nothing that came from outside moves the cursor.
 
+mod as_json;
+mod spelled;
 mod watch;
 mod words;
 
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use super::Exit;
 use super::log::StorePlace;
@@ -134,8 +135,9 @@ impl List {
         let asking = Asking::new(&path);
         let mut out = anstream::stdout().lock();
         if self.json {
-            let found: Vec<Value> = found.iter().map(|question| as_json(&asking, question)).collect();
-            writeln!(out, "{}", words::visible_json(&Value::from(found)))?;
+            let found: Vec<String> =
+                found.iter().map(|question| as_json(&asking, question)).collect::<Result<_, _>>()?;
+            writeln!(out, "{}", as_json::array(&found))?;
             return Ok(Exit::Done);
         }
         for question in &found {
@@ -182,8 +184,9 @@ impl Ids {
         let asking = Asking::new(&path);
         let mut out = anstream::stdout().lock();
         if self.json {
-            let ruled: Vec<Value> = ruled.iter().map(|question| as_json(&asking, question)).collect();
-            writeln!(out, "{}", words::visible_json(&Value::from(ruled)))?;
+            let ruled: Vec<String> =
+                ruled.iter().map(|question| as_json(&asking, question)).collect::<Result<_, _>>()?;
+            writeln!(out, "{}", as_json::array(&ruled))?;
         } else {
             for question in &ruled {
                 writeln!(out, "{}", words::ruled(question))?;
@@ -270,8 +273,8 @@ fn exact(asking: &Asking<'_>, question: &QuestionRow) -> Option<String> {
         .flatten()
 }
 
-fn as_json(asking: &Asking<'_>, question: &QuestionRow) -> Value {
-    words::json(question, exact(asking, question).as_deref())
+fn as_json(asking: &Asking<'_>, question: &QuestionRow) -> serde_json::Result<String> {
+    as_json::json(question, exact(asking, question).as_deref())
 }
 
 fn as_text(asking: &Asking<'_>, question: &QuestionRow) -> String {

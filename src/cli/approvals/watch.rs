@@ -92,7 +92,7 @@ impl Inbox<'_> {
             self.numbers.remove(&number);
             for question in self.approvals.find(&id)? {
                 if self.json {
-                    writeln!(out, "{}", words::visible_json(&as_json(&asking, &question)))?;
+                    writeln!(out, "{}", as_json(&asking, &question)?)?;
                 } else {
                     writeln!(out, "{} {}", painted(DIM, format!("[{number}]")), words::ruled(&question))?;
                 }
@@ -105,7 +105,7 @@ impl Inbox<'_> {
             self.last += 1;
             self.numbers.insert(self.last, question.id.clone());
             if self.json {
-                writeln!(out, "{}", words::visible_json(&as_json(&asking, &question)))?;
+                writeln!(out, "{}", as_json(&asking, &question)?)?;
                 continue;
             }
             let bell = if std::io::stdout().is_terminal() { "\x07" } else { "" };
