@@ -59,23 +59,30 @@ impl Others {
             let found = transaction
                 .query_row(
                     "SELECT a.id, a.session, g.grants, g.until_ts, \
-                       EXISTS (SELECT 1 FROM turns AS u WHERE u.approval = a.id AND u.kind = 'used') \
+                       EXISTS (SELECT 1 FROM turns AS u WHERE u.approval = a.id AND u.kind = 'used'), \
+                       EXISTS (SELECT 1 FROM turns AS t WHERE t.approval = a.id AND t.kind = 'denied') \
                      FROM approvals AS a JOIN turns AS g ON g.approval = a.id AND g.kind = 'approved' \
-                     WHERE a.question = ?1 \
-                       AND NOT EXISTS (SELECT 1 FROM turns AS t WHERE t.approval = a.id AND t.kind = 'denied') \
-                     ORDER BY g.id DESC LIMIT 1",
+                     WHERE a.question = ?1 ORDER BY g.id DESC LIMIT 1",
                     [question],
                     |row| {
                         let good: Option<i64> = row.get(3)?;
                         let (asker, word): (String, String) = (row.get(1)?, row.get(2)?);
                         let is_good = good.is_none_or(|good| good > now_ms);
                         let lasts = lasts(&word, asker == self.session(), row.get(4)?);
-                        Ok((is_good && lasts).then_some(row.get::<_, i64>(0)?))
+                        let refused = if row.get(5)? {
+                            Some(Taken::Denied)
+                        } else {
+                            (!is_good || !lasts).then_some(Taken::No)
+                        };
+                        Ok(refused.map_or(Ok(row.get::<_, i64>(0)?), Err))
                     },
                 )
-                .optional()?
-                .flatten();
-            let Some(approval) = found else { return Ok(Taken::No) };
+                .optional()?;
+            let approval = match found {
+                Some(Ok(approval)) => approval,
+                Some(Err(refused)) => return Ok(refused),
+                None => return Ok(Taken::No),
+            };
             transaction.execute(
                 "INSERT INTO turns (approval, ts, kind, session, number) VALUES (?1, ?2, 'used', ?3, ?4)",
                 params![approval, now_ms, self.session(), i64::try_from(number).unwrap_or(i64::MAX)],
