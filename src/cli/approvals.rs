@@ -4,21 +4,25 @@
 //! nothing that came from outside moves the cursor.
 
 mod as_json;
+mod ruling;
 mod spelled;
 mod watch;
 mod words;
 
-use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::io::Write as _;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::log::StorePlace;
 use super::paint::{DIM, painted};
-use crate::proxy::{Asking, user};
+use crate::proxy::Asking;
 use crate::record::Grant;
-use crate::store::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, Which, ancestry};
-use crate::wire::shown;
+use crate::store::{Approvals, Decision, QuestionRow, QuestionState, Which};
+
+pub(super) use ruling::ruler;
+use ruling::{Desk, Refused, typed_at_the_terminal};
 
 const ABOUT: &str = "\
 Answer the questions that calls wait for
@@ -159,111 +163,45 @@ impl List {
 }
 
 impl Ids {
-    /// Rules on each; the first that cannot be ruled on ends it.
+    /// Rules on each; the first that cannot be ruled on ends it, and what was ruled before stays.
     fn rule(&self, decision: &Decision) -> anyhow::Result<Exit> {
         let path = self.store.path_whatever_the_policy_says()?;
-        let unknown = |id: &str| {
-            Exit::Usage.because(format!(
-                "no question has the id `{}`: `callgate approvals` lists those that are open",
-                shown(id)
-            ))
-        };
-        let Some(first) = self.questions.first() else { return Ok(Exit::Done) };
-        if !path.exists() {
-            return Err(unknown(first));
-        }
-        let approvals = Approvals::open(&path)?;
+        let mut failed = None;
         let mut ruled = Vec::new();
-        for id in &self.questions {
-            match rule(&approvals, id, decision, self.reason.as_deref())? {
-                Ok(question) => ruled.push(question),
-                Err(Refused::Unknown) => return Err(unknown(id)),
-                Err(Refused::Because(why)) => return Err(Exit::Failed.because(why)),
+        if path.exists() {
+            let desk = Desk { approvals: Approvals::open(&path)?, path: &path };
+            for id in &self.questions {
+                match desk.rule(id, decision, self.reason.as_deref(), &typed_at_the_terminal) {
+                    Ok(Ok(question)) => ruled.push(question),
+                    Ok(Err(refused)) => failed = Some(refused.told(id)),
+                    Err(error) => failed = Some(error),
+                }
+                if failed.is_some() {
+                    break;
+                }
             }
+        } else {
+            failed = self.questions.first().map(|id| Refused::Unknown.told(id));
         }
-        let asking = Asking::new(&path);
+        self.tell(&path, &ruled)?;
+        failed.map_or(Ok(Exit::Done), Err)
+    }
+
+    /// What holds is told even where another could not be ruled on.
+    fn tell(&self, path: &Path, ruled: &[QuestionRow]) -> anyhow::Result<()> {
+        let asking = Asking::new(path);
         let mut out = anstream::stdout().lock();
         if self.json {
             let ruled: Vec<String> =
                 ruled.iter().map(|question| as_json(&asking, question)).collect::<Result<_, _>>()?;
             writeln!(out, "{}", as_json::array(&ruled))?;
         } else {
-            for question in &ruled {
+            for question in ruled {
                 writeln!(out, "{}", words::ruled(question))?;
             }
         }
-        Ok(Exit::Done)
+        Ok(out.flush()?)
     }
-}
-
-/// Why a ruling does not hold.
-enum Refused {
-    Unknown,
-    Because(String),
-}
-
-/// Rules in the name of this process.
-fn rule(
-    approvals: &Approvals,
-    id: &str,
-    decision: &Decision,
-    reason: Option<&str>,
-) -> anyhow::Result<Result<QuestionRow, Refused>> {
-    let mut found = approvals.find(id)?;
-    let by = match (found.pop(), decision) {
-        (Some(question), Decision::Approve(_)) if question.confirm == "tty" && found.is_empty() => {
-            let Some(tty) = confirmed(&question)? else {
-                let why = "it wants a terminal (`confirm = \"tty\"`): run this command in one, and type yes";
-                return Ok(Err(Refused::Because(format!("question {} is not approved: {why}", question.id))));
-            };
-            Ruler { tty: Some(tty), ..ruler() }
-        }
-        _ => ruler(),
-    };
-    Ok(match approvals.rule(id, decision, &by, reason)? {
-        Ruled::Taken(question) => Ok(*question),
-        Ruled::Unknown => Err(Refused::Unknown),
-        Ruled::Ambiguous => {
-            Err(Refused::Because(format!("several questions begin with `{}`: write more of it", shown(id))))
-        }
-        Ruled::Closed(question) => Err(Refused::Because(words::closed(&question))),
-        Ruled::Unconfirmed(question) => Err(Refused::Because(format!(
-            "question {} is approved from an interactive terminal only",
-            question.id
-        ))),
-    })
-}
-
-/// This process, as it is recorded.
-pub(super) fn ruler() -> Ruler {
-    let user = user();
-    Ruler {
-        user: Some(user.name),
-        uid: Some(user.uid),
-        pid: Some(std::process::id()),
-        ancestry: Some(ancestry()),
-        tty: None,
-    }
-}
-
-/// Shows what is asked on the terminal and takes a typed yes from it: the terminal's name. Not from a pipe.
-fn confirmed(question: &QuestionRow) -> anyhow::Result<Option<String>> {
-    if question.state != QuestionState::Open {
-        // What is closed needs no yes: the store says how it stands.
-        return Ok(Some(String::new()));
-    }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(None);
-    }
-    let Ok(terminal) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty") else {
-        return Ok(None);
-    };
-    let name = std::fs::read_link("/proc/self/fd/0").map(|path| shown(&path.display().to_string()));
-    writeln!(&terminal, "{}", anstream::adapter::strip_str(&words::text(question, None)))?;
-    write!(&terminal, "Type yes to approve: ")?;
-    let mut typed = String::new();
-    BufReader::new(&terminal).read_line(&mut typed)?;
-    Ok((typed.trim() == "yes").then(|| name.unwrap_or_else(|_| "/dev/tty".to_owned())))
 }
 
 /// The arguments as they came, where a call still waits with them.

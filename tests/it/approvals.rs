@@ -5,6 +5,7 @@
 //! Invariant: no test approves anything by what an agent has seen.
 
 mod exact;
+mod rulings;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -43,15 +44,21 @@ fn id(question: &Value) -> String {
     question["id"].as_str().unwrap().to_owned()
 }
 
-/// A command on a terminal of its own, to which this is typed.
-fn on_a_terminal(home: &Home, arguments: &[&str], typed: &str) -> Told {
+/// A command on a terminal of its own: what is sent to it is typed there.
+fn at_a_terminal(home: &Home, arguments: &[&str]) -> Command {
     let line: Vec<String> = std::iter::once(env!("CARGO_BIN_EXE_callgate").to_owned())
         .chain(arguments.iter().map(|argument| format!("'{argument}'")))
         .collect();
     let mut command = Command::new("script");
-    command.args(["-qec", &line.join(" "), "/dev/null"]);
-    home.settle(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let mut child = command.spawn().unwrap();
+    home.settle(command.args(["-qec", &line.join(" "), "/dev/null"]));
+    command
+}
+
+/// The same to its end, to which all of this is typed at once.
+fn on_a_terminal(home: &Home, arguments: &[&str], typed: &str) -> Told {
+    let mut command = at_a_terminal(home, arguments);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
     Told::of(&child.wait_with_output().unwrap())
 }
