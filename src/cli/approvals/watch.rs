@@ -92,11 +92,16 @@ impl Inbox<'_> {
         let mut out = anstream::stdout().lock();
         for (number, id) in gone {
             self.numbers.remove(&number);
-            for question in self.desk.approvals.find(&id)? {
+            let found = self.desk.approvals.find(&id)?;
+            let number = painted(DIM, format!("[{number}]"));
+            if found.is_empty() && !self.json {
+                writeln!(out, "{number} {id}: the store no longer knows it")?;
+            }
+            for question in found {
                 if self.json {
                     writeln!(out, "{}", as_json(&asking, &question)?)?;
                 } else {
-                    writeln!(out, "{} {}", painted(DIM, format!("[{number}]")), words::ruled(&question))?;
+                    writeln!(out, "{number} {}", words::ruled(&question))?;
                 }
             }
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::process::getuid;
 use serde_json::{Value, json};
 
-use super::{held, id, listed, send};
+use super::{held, id, listed, listed_exactly, send};
 use crate::holds::asks;
 use crate::support::home::{Home, Told, until};
 use crate::support::process::{PATIENCE, Piped};
@@ -50,7 +50,7 @@ fn each_process_tells_of_its_own_calls_and_takes_its_socket_with_it() {
     listed(&home, 1);
     let (mut two, _record) = home.converse(&["--agent", "other"]);
     send(&mut two, 100, &json!({"token": SECRET, "n": 2}));
-    let questions = listed(&home, 2);
+    let questions = listed_exactly(&home, 2);
     assert!(questions.iter().all(is_exact), "{questions:#?}");
     assert_eq!((&questions[0]["arguments"]["n"], &questions[1]["arguments"]["n"]), (&json!(1), &json!(2)));
     let both = await_sockets(&live(&home), 2);
@@ -60,7 +60,7 @@ fn each_process_tells_of_its_own_calls_and_takes_its_socket_with_it() {
     assert!(two.answer_to(&json!(100)).get("result").is_some());
     two.server.close_stdin();
     assert!(two.server.wait(PATIENCE).is_some());
-    assert!(is_exact(&listed(&home, 1)[0]), "{:?}", sockets(&live(&home)));
+    assert!(is_exact(&listed_exactly(&home, 1)[0]), "{:?}", sockets(&live(&home)));
     assert_eq!(sockets(&live(&home)).len(), 1);
     one.server.close_stdin();
     assert!(one.server.wait(PATIENCE).is_some());
@@ -70,7 +70,7 @@ fn each_process_tells_of_its_own_calls_and_takes_its_socket_with_it() {
 #[test]
 fn what_a_killed_process_left_is_taken_away_by_the_next_and_its_question_shown_as_stored() {
     let (home, mut killed) = held("", &json!({"token": SECRET}));
-    assert!(is_exact(&listed(&home, 1)[0]));
+    assert!(is_exact(&listed_exactly(&home, 1)[0]));
     let left = await_sockets(&live(&home), 1);
     killed.server.kill();
     let question = listed(&home, 1).remove(0);
@@ -80,22 +80,22 @@ fn what_a_killed_process_left_is_taken_away_by_the_next_and_its_question_shown_a
     assert!(text.contains("as stored, without secrets") && !text.contains(SECRET), "{text}");
     let (mut next, _record) = home.converse(&["--agent", "next"]);
     send(&mut next, 100, &json!({"token": SECRET}));
-    let questions = listed(&home, 2);
-    assert!(is_exact(&questions[1]), "{questions:#?}");
+    let exact = || listed(&home, 2).into_iter().find(is_exact);
+    assert_eq!(until(PATIENCE, exact).unwrap()["agent"], "next");
     assert_ne!(await_sockets(&live(&home), 1), left);
 }
 
 #[test]
 fn who_only_keeps_a_socket_busy_delays_no_call() {
     let (home, mut client) = held("", &json!({"token": SECRET}));
-    assert!(is_exact(&listed(&home, 1)[0]));
+    assert!(is_exact(&listed_exactly(&home, 1)[0]));
     let socket = await_sockets(&live(&home), 1).remove(0);
     let busy: Vec<UnixStream> = (0..200).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
     assert!(client.request("ping", &json!({})).get("result").is_some());
     assert!(client.call("read_file", &json!({})).get("result").is_some());
     assert_eq!(listed(&home, 1).len(), 1, "the list comes, if with what is stored");
     drop(busy);
-    assert!(until(PATIENCE, || Some(()).filter(|()| is_exact(&listed(&home, 1)[0]))).is_some());
+    assert!(is_exact(&listed_exactly(&home, 1)[0]));
 }
 
 /// Speaks to a socket as another user would.
@@ -114,7 +114,7 @@ fn another_user_gets_nothing_even_where_every_door_was_left_open() {
         return;
     }
     let (home, _client) = held("", &json!({"token": SECRET}));
-    let question = listed(&home, 1).remove(0);
+    let question = listed_exactly(&home, 1).remove(0);
     let socket = await_sockets(&live(&home), 1).remove(0);
     let shut = as_nobody(&socket, &id(&question));
     assert!(shut.out.is_empty() && shut.err.contains("no way in"), "{shut:?}");
@@ -127,13 +127,13 @@ fn another_user_gets_nothing_even_where_every_door_was_left_open() {
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
     let told = as_nobody(&socket, &id(&question));
     assert!(told.out.is_empty() && !told.err.contains("no way in"), "{told:?}");
-    assert!(is_exact(&listed(&home, 1)[0]), "its own user still does");
+    assert!(is_exact(&listed_exactly(&home, 1)[0]), "its own user still does");
 }
 
 #[test]
 fn what_another_user_says_is_not_believed() {
     let (home, mut killed) = held("", &json!({"token": SECRET}));
-    listed(&home, 1);
+    listed_exactly(&home, 1);
     let socket = await_sockets(&live(&home), 1).remove(0);
     killed.server.kill();
     fs::remove_file(&socket).unwrap();
@@ -148,16 +148,18 @@ fn what_another_user_says_is_not_believed() {
     let lies = |command: &mut Command| {
         let liar = Piped::start(command);
         liar.line(PATIENCE);
-        (liar, listed(&home, 1).remove(0))
+        liar
     };
-    let (_own, believed) = lies(&mut command);
+    let _own = lies(&mut command);
+    let believed = listed_exactly(&home, 1).remove(0);
     assert_eq!(believed["arguments"], json!({"token": "harmless"}), "a process of this user is: {believed}");
     fs::remove_file(&socket).unwrap();
     if !getuid().is_root() {
         eprintln!("only root can try what another user says");
         return;
     }
-    let (_stranger, question) = lies(command.uid(65_534).gid(65_534));
+    let _stranger = lies(command.uid(65_534).gid(65_534));
+    let question = listed(&home, 1).remove(0);
     assert_eq!(question["arguments_exact"], false, "{question}");
 }
 
@@ -168,7 +170,7 @@ fn a_store_whose_way_is_long_has_its_sockets_elsewhere() {
     home.write_policy(&format!("{}[audit]\npath = \"{}\"\n", asks(""), store.display()));
     let (mut client, _record) = home.converse(&[]);
     send(&mut client, 100, &json!({"token": SECRET}));
-    assert!(is_exact(&listed(&home, 1)[0]));
+    assert!(is_exact(&listed_exactly(&home, 1)[0]));
     assert_eq!(await_sockets(&home.path("run/callgate"), 1).len(), 1);
     // Who looks elsewhere is told that this is what the store has.
     let told = Told::of(

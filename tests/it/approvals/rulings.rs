@@ -10,7 +10,7 @@ use callgate::record::{Channel, Confirm, Grant, Question, Record, SessionInfo};
 use callgate::store::{Options, Store};
 use serde_json::{Value, json};
 
-use super::{at_a_terminal, held, id, listed, on_a_terminal, send};
+use super::{at_a_terminal, held, id, listed, listed_exactly, on_a_terminal, send};
 use crate::support::home::Home;
 use crate::support::process::{Deadline, Line, PATIENCE, Piped};
 
@@ -37,7 +37,7 @@ fn reason(told: &Value) -> &str {
 fn who_holds_back_a_yes_or_has_no_terminal_is_told_which_and_sees_what_would_run() {
     let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
     let (home, mut client) = held("confirm = \"tty\"", &json!({"token": secret}));
-    let question = id(&listed(&home, 1)[0]);
+    let question = id(&listed_exactly(&home, 1)[0]);
     let told = on_a_terminal(&home, &["approvals", "approve", &question], "y\n");
     assert_eq!(told.code, Some(1), "{told:?}");
     assert!(told.out.contains("yes was not typed") && told.out.contains(secret), "{told:?}");
