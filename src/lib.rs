@@ -123,7 +123,8 @@
 //!    `guard/asked.rs` and `within.rs` are what servers ask, `tasks.rs` is work that goes on after its call is answered.
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes. `guard/hold.rs`,
 //!    `question.rs`, `ruling.rs` and `in_host.rs` are people in the loop, with `proxy/waiting.rs` and `store/approvals.rs`;
-//!    `guard/warn.rs` is what agents are told.
+//!    `proxy/held.rs` and `cli/approvals.rs` are what people see of a call that waits; `guard/warn.rs` is what
+//!    agents are told.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `evidence.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and
 //!    `http.rs` with what is below them: how a server behind a URL becomes two streams. `serve/mod.rs`: how a session

@@ -3,22 +3,26 @@
 //! It refuses to answer by anything that an agent has seen: only the ids that stand in the store name a question. Invariant:
 //! nothing that came from outside moves the cursor.
 
+mod as_json;
+mod ruling;
+mod spelled;
 mod watch;
 mod words;
 
-use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use super::Exit;
 use super::log::StorePlace;
 use super::paint::{DIM, painted};
-use crate::proxy::{exact_arguments, user};
+use crate::proxy::Asking;
 use crate::record::Grant;
-use crate::store::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, Which, ancestry};
-use crate::wire::shown;
+use crate::store::{Approvals, Decision, QuestionRow, QuestionState, Which};
+
+pub(super) use ruling::ruler;
+use ruling::{Desk, Refused, typed_at_the_terminal};
 
 const ABOUT: &str = "\
 Answer the questions that calls wait for
@@ -132,14 +136,16 @@ impl List {
         let which = if self.all { Which::All } else { Which::Open };
         // To look is no reason to make a store.
         let found = if path.exists() { Approvals::open(&path)?.list(which)? } else { Vec::new() };
+        let asking = Asking::new(&path);
         let mut out = anstream::stdout().lock();
         if self.json {
-            let found: Vec<Value> = found.iter().map(|question| as_json(&path, question)).collect();
-            writeln!(out, "{}", words::visible_json(&Value::from(found)))?;
+            let found: Vec<String> =
+                found.iter().map(|question| as_json(&asking, question)).collect::<Result<_, _>>()?;
+            writeln!(out, "{}", as_json::array(&found))?;
             return Ok(Exit::Done);
         }
         for question in &found {
-            writeln!(out, "{}", as_text(&path, question))?;
+            writeln!(out, "{}", as_text(&asking, question))?;
         }
         let mut err = anstream::stderr().lock();
         match found.len() {
@@ -157,124 +163,60 @@ impl List {
 }
 
 impl Ids {
-    /// Rules on each; the first that cannot be ruled on ends it.
+    /// Rules on each; the first that cannot be ruled on ends it, and what was ruled before stays.
     fn rule(&self, decision: &Decision) -> anyhow::Result<Exit> {
         let path = self.store.path_whatever_the_policy_says()?;
-        let unknown = |id: &str| {
-            Exit::Usage.because(format!(
-                "no question has the id `{}`: `callgate approvals` lists those that are open",
-                shown(id)
-            ))
-        };
-        let Some(first) = self.questions.first() else { return Ok(Exit::Done) };
-        if !path.exists() {
-            return Err(unknown(first));
-        }
-        let approvals = Approvals::open(&path)?;
+        let mut failed = None;
         let mut ruled = Vec::new();
-        for id in &self.questions {
-            match rule(&approvals, id, decision, self.reason.as_deref())? {
-                Ok(question) => ruled.push(question),
-                Err(Refused::Unknown) => return Err(unknown(id)),
-                Err(Refused::Because(why)) => return Err(Exit::Failed.because(why)),
+        if path.exists() {
+            let desk = Desk { approvals: Approvals::open(&path)?, path: &path };
+            for id in &self.questions {
+                match desk.rule(id, decision, self.reason.as_deref(), &typed_at_the_terminal) {
+                    Ok(Ok(question)) => ruled.push(question),
+                    Ok(Err(refused)) => failed = Some(refused.told(id)),
+                    Err(error) => failed = Some(error),
+                }
+                if failed.is_some() {
+                    break;
+                }
             }
+        } else {
+            failed = self.questions.first().map(|id| Refused::Unknown.told(id));
         }
+        self.tell(&path, &ruled)?;
+        failed.map_or(Ok(Exit::Done), Err)
+    }
+
+    /// What holds is told even where another could not be ruled on.
+    fn tell(&self, path: &Path, ruled: &[QuestionRow]) -> anyhow::Result<()> {
+        let asking = Asking::new(path);
         let mut out = anstream::stdout().lock();
         if self.json {
-            let ruled: Vec<Value> = ruled.iter().map(|question| as_json(&path, question)).collect();
-            writeln!(out, "{}", words::visible_json(&Value::from(ruled)))?;
+            let ruled: Vec<String> =
+                ruled.iter().map(|question| as_json(&asking, question)).collect::<Result<_, _>>()?;
+            writeln!(out, "{}", as_json::array(&ruled))?;
         } else {
-            for question in &ruled {
+            for question in ruled {
                 writeln!(out, "{}", words::ruled(question))?;
             }
         }
-        Ok(Exit::Done)
+        Ok(out.flush()?)
     }
-}
-
-/// Why a ruling does not hold.
-enum Refused {
-    Unknown,
-    Because(String),
-}
-
-/// Rules in the name of this process.
-fn rule(
-    approvals: &Approvals,
-    id: &str,
-    decision: &Decision,
-    reason: Option<&str>,
-) -> anyhow::Result<Result<QuestionRow, Refused>> {
-    let mut found = approvals.find(id)?;
-    let by = match (found.pop(), decision) {
-        (Some(question), Decision::Approve(_)) if question.confirm == "tty" && found.is_empty() => {
-            let Some(tty) = confirmed(&question)? else {
-                let why = "it wants a terminal (`confirm = \"tty\"`): run this command in one, and type yes";
-                return Ok(Err(Refused::Because(format!("question {} is not approved: {why}", question.id))));
-            };
-            Ruler { tty: Some(tty), ..ruler() }
-        }
-        _ => ruler(),
-    };
-    Ok(match approvals.rule(id, decision, &by, reason)? {
-        Ruled::Taken(question) => Ok(*question),
-        Ruled::Unknown => Err(Refused::Unknown),
-        Ruled::Ambiguous => {
-            Err(Refused::Because(format!("several questions begin with `{}`: write more of it", shown(id))))
-        }
-        Ruled::Closed(question) => Err(Refused::Because(words::closed(&question))),
-        Ruled::Unconfirmed(question) => Err(Refused::Because(format!(
-            "question {} is approved from an interactive terminal only",
-            question.id
-        ))),
-    })
-}
-
-/// This process, as it is recorded.
-pub(super) fn ruler() -> Ruler {
-    let user = user();
-    Ruler {
-        user: Some(user.name),
-        uid: Some(user.uid),
-        pid: Some(std::process::id()),
-        ancestry: Some(ancestry()),
-        tty: None,
-    }
-}
-
-/// Shows what is asked on the terminal and takes a typed yes from it: the terminal's name. Not from a pipe.
-fn confirmed(question: &QuestionRow) -> anyhow::Result<Option<String>> {
-    if question.state != QuestionState::Open {
-        // What is closed needs no yes: the store says how it stands.
-        return Ok(Some(String::new()));
-    }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(None);
-    }
-    let Ok(terminal) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty") else {
-        return Ok(None);
-    };
-    let name = std::fs::read_link("/proc/self/fd/0").map(|path| shown(&path.display().to_string()));
-    writeln!(&terminal, "{}", anstream::adapter::strip_str(&words::text(question, None)))?;
-    write!(&terminal, "Type yes to approve: ")?;
-    let mut typed = String::new();
-    BufReader::new(&terminal).read_line(&mut typed)?;
-    Ok((typed.trim() == "yes").then(|| name.unwrap_or_else(|_| "/dev/tty".to_owned())))
 }
 
 /// The arguments as they came, where a call still waits with them.
-fn exact(path: &Path, question: &QuestionRow) -> Option<String> {
+fn exact(asking: &Asking<'_>, question: &QuestionRow) -> Option<String> {
     (question.state == QuestionState::Open)
-        .then(|| exact_arguments(path, &question.session, &question.id))
+        .then(|| asking.exact_arguments(&question.session, &question.id))
         .flatten()
 }
 
-fn as_json(path: &Path, question: &QuestionRow) -> Value {
-    words::json(question, exact(path, question).as_deref())
+fn as_json(asking: &Asking<'_>, question: &QuestionRow) -> serde_json::Result<String> {
+    as_json::json(question, exact(asking, question).as_deref())
 }
 
-fn as_text(path: &Path, question: &QuestionRow) -> String {
-    words::text(question, exact(path, question).as_deref())
+fn as_text(asking: &Asking<'_>, question: &QuestionRow) -> String {
+    words::text(question, exact(asking, question).as_deref())
 }
 
 fn grant(word: &str) -> Result<Grant, &'static str> {

@@ -82,6 +82,7 @@ First steps:
   callgate serve                                 the same over HTTP, for agents with a key
   callgate tail                                  watch what the agent does
   callgate status                                what each running callgate enforces
+  callgate approvals --watch                     answer calls that wait for a person
   callgate approvals                             what calls wait for you to answer
   callgate alerts test                           does everybody under [alerts.to] hear of it?
   callgate policy check                          is mcp.toml right?

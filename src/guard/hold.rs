@@ -113,6 +113,8 @@ pub enum Taken {
     Yes,
     /// There is none any more.
     No,
+    /// A person has denied it: their word is on its way, and says why.
+    Denied,
 }
 
 /// A call that waits.

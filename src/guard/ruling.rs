@@ -58,6 +58,8 @@ impl Session {
             }
             // Another call like it went through by it.
             Some(Taken::No) => self.settle(hold, Word::Released, now, out),
+            // To ask anew would be to ask whoever has just said no.
+            Some(Taken::Denied) => self.holds.put(hold),
             None => {
                 self.holds.put(hold);
                 self.holds.put_off(ruling.clone(), now.steady_us);

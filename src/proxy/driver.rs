@@ -102,6 +102,7 @@ pub async fn drive(run: Run, ends: Ends) -> i32 {
             life = life => life,
             never = gate.follow_reloads(run.watching.as_ref(), &mut hangups) => match never {},
             never = gate.follow_people() => match never {},
+            never = gate.evidence.show() => match never {},
             never = drains => match never {},
         }
     };

@@ -4,6 +4,7 @@
 //! the commit, or with what the session lets out without it.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use super::waiting::Waiting;
@@ -54,6 +55,11 @@ impl Evidence {
     /// Resolves with what there is to do though no byte moves: somebody ruled on a call that waits, or time has passed.
     pub async fn due(&self) -> Outbox {
         self.before(self.waiting.next(&self.session).await).await
+    }
+
+    /// Never resolves: people who look at questions see what waits. To be kept going, for who asks would be cut off.
+    pub async fn show(&self) -> Infallible {
+        self.waiting.show(&self.session).await
     }
 
     /// Commits here and now; by the writer's thread where another process holds the lock.

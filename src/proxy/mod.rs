@@ -20,7 +20,7 @@ pub use alarms::alarms;
 pub use driver::{Ends, Run, drive};
 pub use edit::{Change, Edited, Unedited};
 pub use evidence::Evidence;
-pub use held::{Held, exact_arguments};
+pub use held::{Asking, Held};
 pub use identity::{
     User, facts, folder, home, home_text, repository, session_id, session_info, unguessable, user,
 };

@@ -4,6 +4,7 @@
 //! no call waits for people it neither polls nor wakes.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,15 +43,13 @@ impl Waiting {
         }
     }
 
-    /// Resolves with what there is to do next; meanwhile people who look at questions see what waits.
-    pub(super) async fn next(&self, session: &RefCell<Session>) -> Outbox {
-        tokio::select! {
-            outbox = self.due(session) => outbox,
-            never = self.held.answer(session) => match never {},
-        }
+    /// Never resolves: people who look at questions see what waits.
+    pub(super) async fn show(&self, session: &RefCell<Session>) -> Infallible {
+        self.held.answer(session).await
     }
 
-    async fn due(&self, session: &RefCell<Session>) -> Outbox {
+    /// Resolves with what there is to do next.
+    pub(super) async fn next(&self, session: &RefCell<Session>) -> Outbox {
         loop {
             let (deadline, waits) = {
                 let session = session.borrow();

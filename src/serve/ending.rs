@@ -46,6 +46,7 @@ pub(super) async fn live(link: Link, ears: Ears, idle: Duration, leave: impl FnO
         status = life.exited() => Over::Exited(status),
         over = link.rest(idle) => over,
         never = link.attend() => match never {},
+        never = link.show() => match never {},
         never = link.to.drain() => match never {},
     };
     leave();

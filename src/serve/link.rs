@@ -180,6 +180,11 @@ impl Link {
         }
     }
 
+    /// Lets people who look at questions see what waits.
+    pub async fn show(&self) -> Infallible {
+        self.evidence.show().await
+    }
+
     /// Resolves when nobody has asked or listened for so long, and nothing is in flight.
     pub async fn rest(&self, idle: Duration) -> Over {
         loop {

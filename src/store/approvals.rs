@@ -9,11 +9,12 @@ mod write;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::following::Following;
 use super::{StoreError, schema};
 use crate::clock::unix_ms;
 use crate::record::{Channel, Grant};
@@ -64,7 +65,7 @@ pub enum Which {
 
 /// The questions of one store.
 pub struct Approvals {
-    connection: Mutex<Connection>,
+    questions: Mutex<Following>,
 }
 
 /// Until a question has turned, it is open; one whose call was answered still is.
@@ -74,32 +75,32 @@ const UNTURNED: &str =
 impl Approvals {
     /// Opens the store, and makes it where it is missing. A ruling that was confirmed survives a power cut.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open(path, Durability::Strict)?;
-        connection.busy_timeout(PATIENCE)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        let mut questions = Following::new(path.to_owned(), open);
+        questions.follow()?;
+        Ok(Self { questions: Mutex::new(questions) })
     }
 
     /// Questions, oldest first.
     pub fn list(&self, which: Which) -> Result<Vec<QuestionRow>, StoreError> {
-        let connection = self.connection();
         let condition = match which {
             Which::Open => format!("WHERE until_ts > ?1 AND {UNTURNED}"),
             Which::All => "WHERE ?1 = ?1".to_owned(),
         };
-        let mut statement = connection.prepare_cached(&format!("{COLUMNS} {condition} ORDER BY id"))?;
-        let found = statement.query_map([unix_ms()], question)?.collect::<Result<Vec<_>, _>>()?;
-        Ok(found.into_iter().map(|found| found.turned(&connection)).collect::<Result<_, _>>()?)
+        self.at(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{COLUMNS} {condition} ORDER BY id"))?;
+            let found = statement.query_map([unix_ms()], question)?.collect::<Result<Vec<_>, _>>()?;
+            found.into_iter().map(|found| found.turned(connection)).collect()
+        })
     }
 
     /// The question that an id or its beginning names.
     pub fn find(&self, id: &str) -> Result<Vec<QuestionRow>, StoreError> {
-        let connection = self.connection();
-        Ok(named(&connection, id)?)
+        self.at(|connection| named(connection, id))
     }
 
     /// Something that differs after every change that another process made to the store. Some microseconds.
     pub fn version(&self) -> Result<i64, StoreError> {
-        Ok(self.connection().pragma_query_value(None, "data_version", |row| row.get(0))?)
+        self.at(|connection| connection.pragma_query_value(None, "data_version", |row| row.get(0)))
     }
 
     /// Rules on the question with this id, or whose id alone begins like this.
@@ -110,30 +111,50 @@ impl Approvals {
         by: &Ruler,
         reason: Option<&str>,
     ) -> Result<Ruled, StoreError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut found = named(&transaction, id)?;
-        let (Some(question), 0) = (found.pop(), found.len()) else {
-            return Ok(if found.is_empty() { Ruled::Unknown } else { Ruled::Ambiguous });
-        };
-        let question = Box::new(question);
-        if !question.may_be_ruled(decision) {
-            return Ok(Ruled::Closed(question));
-        }
-        let approves = matches!(decision, Decision::Approve(_));
-        if approves && question.confirm == "tty" && by.tty.is_none() {
-            return Ok(Ruled::Unconfirmed(question));
-        }
-        insert_ruling(&transaction, &question, decision, by, reason)?;
-        let id = question.id;
-        let now = named(&transaction, &id)?;
-        transaction.commit()?;
-        Ok(now.into_iter().next().map_or(Ruled::Unknown, |question| Ruled::Taken(Box::new(question))))
+        self.at(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let ruled = ruled(&transaction, id, decision, by, reason)?;
+            transaction.commit()?;
+            Ok(ruled)
+        })
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn at<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        questions.follow()?;
+        let connection = questions.at_hand().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        Ok(work(connection)?)
     }
+}
+
+fn open(path: &Path) -> Result<Option<Connection>, StoreError> {
+    let connection = schema::open(path, Durability::Strict)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(Some(connection))
+}
+
+fn ruled(
+    transaction: &Transaction<'_>,
+    id: &str,
+    decision: &Decision,
+    by: &Ruler,
+    reason: Option<&str>,
+) -> rusqlite::Result<Ruled> {
+    let mut found = named(transaction, id)?;
+    let (Some(question), 0) = (found.pop(), found.len()) else {
+        return Ok(if found.is_empty() { Ruled::Unknown } else { Ruled::Ambiguous });
+    };
+    let question = Box::new(question);
+    if !question.may_be_ruled(decision) {
+        return Ok(Ruled::Closed(question));
+    }
+    let approves = matches!(decision, Decision::Approve(_));
+    if approves && question.confirm == "tty" && by.tty.is_none() {
+        return Ok(Ruled::Unconfirmed(question));
+    }
+    insert_ruling(transaction, &question, decision, by, reason)?;
+    let now = named(transaction, &question.id)?;
+    Ok(now.into_iter().next().map_or(Ruled::Unknown, |question| Ruled::Taken(Box::new(question))))
 }
 
 impl fmt::Debug for Approvals {

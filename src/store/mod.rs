@@ -15,6 +15,7 @@ mod approvals;
 mod batch;
 mod chain;
 mod error;
+mod following;
 mod insert;
 mod intake;
 mod judgement;

@@ -4,11 +4,12 @@
 //! transaction of its record, and read without waiting for any writer.
 
 use std::cell::{OnceCell, RefCell};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
+use super::following::Following;
 use super::key::{self, Key};
 use super::{StoreError, schema};
 use crate::guard::{Earlier, Elsewhere, Like, Pinned, Pins, Taken, Written};
@@ -54,21 +55,19 @@ pub struct Others {
     session: String,
     /// Opened by the first question: most policies never ask.
     connection: RefCell<Option<Connection>>,
+    /// Opened by the first call about which people may have been asked.
+    pub(super) questions: RefCell<Following>,
     /// Opened by the first approval that a call goes through by.
-    writing: RefCell<Option<Connection>>,
+    writing: RefCell<Following>,
     key: OnceCell<Key>,
 }
 
 impl Others {
     /// Those that share the store at `path` with `session`.
     pub fn new(path: PathBuf, session: String) -> Self {
-        Self {
-            path,
-            session,
-            connection: RefCell::default(),
-            writing: RefCell::default(),
-            key: OnceCell::new(),
-        }
+        let questions = Following::new(path.clone(), |path| schema::open_to_ask(path, "turns")).into();
+        let writing = Following::new(path.clone(), open_to_write).into();
+        Self { path, session, connection: RefCell::default(), questions, writing, key: OnceCell::new() }
     }
 
     /// The session that asks.
@@ -87,15 +86,11 @@ impl Others {
 
     /// Writes something on the spot, which is rare; `None` where it cannot be done at once.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T>) -> Option<T> {
-        let mut place = self.writing.borrow_mut();
-        let connection = match place.take() {
-            Some(connection) => connection,
-            None => schema::open_again(&self.path, Durability::Normal).ok()?,
-        };
-        let connection = place.insert(connection);
-        let done = connection.busy_timeout(AT_ONCE).and_then(|()| work(connection));
+        let mut writing = self.writing.borrow_mut();
+        writing.follow().ok()?;
+        let done = work(writing.at_hand()?);
         if done.is_err() {
-            *place = None;
+            writing.forget();
         }
         done.ok()
     }
@@ -123,6 +118,12 @@ impl Others {
         }
         Ok(())
     }
+}
+
+fn open_to_write(path: &Path) -> std::result::Result<Option<Connection>, StoreError> {
+    let connection = schema::open_again(path, Durability::Normal)?;
+    connection.busy_timeout(AT_ONCE)?;
+    Ok(Some(connection))
 }
 
 impl Elsewhere for Others {

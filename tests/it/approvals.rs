@@ -4,6 +4,10 @@
 //!
 //! Invariant: no test approves anything by what an agent has seen.
 
+mod exact;
+mod replaced;
+mod rulings;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -37,19 +41,35 @@ fn listed(home: &Home, count: usize) -> Vec<Value> {
     until(PATIENCE, look).unwrap_or_else(|| panic!("not {count} open"))
 }
 
+/// The same, once the processes that hold their calls have been heard: a question is written down before its call waits,
+/// and a busy machine may be slower than who asks is patient.
+fn listed_exactly(home: &Home, count: usize) -> Vec<Value> {
+    let look = || {
+        let all = listed(home, count);
+        Some(all).filter(|all| all.iter().all(|question| question["arguments_exact"] == true))
+    };
+    until(PATIENCE, look).unwrap_or_else(|| panic!("not exact: {:#?}", listed(home, count)))
+}
+
 fn id(question: &Value) -> String {
     question["id"].as_str().unwrap().to_owned()
 }
 
-/// A command on a terminal of its own, to which this is typed.
-fn on_a_terminal(home: &Home, arguments: &[&str], typed: &str) -> Told {
+/// A command on a terminal of its own: what is sent to it is typed there.
+fn at_a_terminal(home: &Home, arguments: &[&str]) -> Command {
     let line: Vec<String> = std::iter::once(env!("CARGO_BIN_EXE_callgate").to_owned())
         .chain(arguments.iter().map(|argument| format!("'{argument}'")))
         .collect();
     let mut command = Command::new("script");
-    command.args(["-qec", &line.join(" "), "/dev/null"]);
-    home.settle(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let mut child = command.spawn().unwrap();
+    home.settle(command.args(["-qec", &line.join(" "), "/dev/null"]));
+    command
+}
+
+/// The same to its end, to which all of this is typed at once.
+fn on_a_terminal(home: &Home, arguments: &[&str], typed: &str) -> Told {
+    let mut command = at_a_terminal(home, arguments);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
     Told::of(&child.wait_with_output().unwrap())
 }
@@ -59,7 +79,7 @@ fn a_question_is_shown_as_it_will_run_with_nothing_hidden_and_answered() {
     let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
     let (home, mut client) =
         held("", &json!({"path": "/tmp/\u{202e}\u{1b}[2Jx", "token": secret, "n": 1.10}));
-    let question = listed(&home, 1).remove(0);
+    let question = listed_exactly(&home, 1).remove(0);
     assert_eq!(question["arguments"], json!({"path": "/tmp/\u{202e}\u{1b}[2Jx", "token": secret, "n": 1.10}));
     assert_eq!((&question["arguments_exact"], &question["state"]), (&json!(true), &json!("open")));
     assert_eq!(

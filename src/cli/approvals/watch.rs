@@ -9,11 +9,14 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::{Refused, as_json, as_text, rule, words};
+use super::ruling::{Desk, Refused};
+use super::{as_json, as_text, words};
 use crate::cli::Exit;
 use crate::cli::paint::{BOLD, DIM, RED, painted};
+use crate::clock::unix_ms;
+use crate::proxy::Asking;
 use crate::record::Grant;
-use crate::store::{Approvals, Decision, Which};
+use crate::store::{Approvals, Decision, QuestionRow, Which};
 
 /// How often the store is asked whether anything was committed: one cheap question.
 const LOOK: Duration = Duration::from_millis(50);
@@ -24,20 +27,19 @@ const HELP: &str = "a N [once|session|30m] approve · d N [why] deny · l list �
 
 /// Runs until interrupted, told to quit, or nobody reads.
 pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<Exit> {
-    let mut inbox =
-        Inbox { approvals: Approvals::open(path)?, path, json, numbers: BTreeMap::new(), last: 0 };
-    let typed = typed();
-    if typed.is_some() && !json {
+    let desk = Desk { approvals: Approvals::open(path)?, path };
+    let mut inbox = Inbox { desk, json, lines: typed(), numbers: BTreeMap::new(), last: 0 };
+    if inbox.lines.is_some() && !json {
         writeln!(anstream::stderr(), "{}", painted(DIM, HELP))?;
     }
     let (mut version, mut looks) = (None, 0);
     loop {
-        let now = inbox.approvals.version()?;
+        let now = inbox.desk.approvals.version()?;
         looks += 1;
         if version.replace(now) != Some(now) || looks % LOOKS_A_SECOND == 0 {
             inbox.look()?;
         }
-        let Some(lines) = &typed else {
+        let Some(lines) = &inbox.lines else {
             std::thread::sleep(LOOK);
             continue;
         };
@@ -67,9 +69,10 @@ fn typed() -> Option<Receiver<String>> {
 }
 
 struct Inbox<'a> {
-    approvals: Approvals,
-    path: &'a Path,
+    desk: Desk<'a>,
     json: bool,
+    /// What is typed, where there is a terminal.
+    lines: Option<Receiver<String>>,
     /// Open questions, by the number that people type.
     numbers: BTreeMap<u32, String>,
     last: u32,
@@ -78,21 +81,27 @@ struct Inbox<'a> {
 impl Inbox<'_> {
     /// Tells what came and what closed.
     fn look(&mut self) -> anyhow::Result<()> {
-        let open = self.approvals.list(Which::Open)?;
+        let open = self.desk.approvals.list(Which::Open)?;
         let gone: Vec<(u32, String)> = self
             .numbers
             .iter()
             .filter(|(_, id)| !open.iter().any(|question| question.id == **id))
             .map(|(number, id)| (*number, id.clone()))
             .collect();
+        let asking = Asking::new(self.desk.path);
         let mut out = anstream::stdout().lock();
         for (number, id) in gone {
             self.numbers.remove(&number);
-            for question in self.approvals.find(&id)? {
+            let found = self.desk.approvals.find(&id)?;
+            let number = painted(DIM, format!("[{number}]"));
+            if found.is_empty() && !self.json {
+                writeln!(out, "{number} {id}: the store no longer knows it")?;
+            }
+            for question in found {
                 if self.json {
-                    writeln!(out, "{}", words::visible_json(&as_json(self.path, &question)))?;
+                    writeln!(out, "{}", as_json(&asking, &question)?)?;
                 } else {
-                    writeln!(out, "{} {}", painted(DIM, format!("[{number}]")), words::ruled(&question))?;
+                    writeln!(out, "{number} {}", words::ruled(&question))?;
                 }
             }
         }
@@ -103,12 +112,12 @@ impl Inbox<'_> {
             self.last += 1;
             self.numbers.insert(self.last, question.id.clone());
             if self.json {
-                writeln!(out, "{}", words::visible_json(&as_json(self.path, &question)))?;
+                writeln!(out, "{}", as_json(&asking, &question)?)?;
                 continue;
             }
             let bell = if std::io::stdout().is_terminal() { "\x07" } else { "" };
             let number = painted(BOLD, format!("[{}]", self.last));
-            writeln!(out, "{bell}{number} {}", as_text(self.path, &question))?;
+            writeln!(out, "{bell}{number} {}", as_text(&asking, &question))?;
             let waiting = self.numbers.len();
             writeln!(out, "{}", painted(DIM, format!("    {waiting} waiting")))?;
         }
@@ -142,11 +151,22 @@ impl Inbox<'_> {
     }
 
     fn rule(&mut self, id: &str, decision: &Decision, reason: Option<&str>) -> anyhow::Result<()> {
-        match rule(&self.approvals, id, decision, reason)? {
+        let typed = |asked: &str, question: &QuestionRow| self.typed(asked, question);
+        match self.desk.rule(id, decision, reason, &typed)? {
             Ok(_) => self.look(),
-            Err(Refused::Unknown) => complain("that question is gone"),
             Err(Refused::Because(why)) => complain(&why),
+            Err(Refused::Unknown | Refused::Ambiguous) => complain("that question is gone"),
         }
+    }
+
+    /// The next line, as long as the question is open. Nobody else may read the terminal: the inbox does.
+    fn typed(&self, asked: &str, question: &QuestionRow) -> anyhow::Result<Option<String>> {
+        let Some(lines) = &self.lines else { return Ok(None) };
+        // What was typed before this was shown is no answer to it.
+        while lines.try_recv().is_ok() {}
+        writeln!(anstream::stderr(), "{asked}\n{}", painted(BOLD, "Type yes to approve:"))?;
+        let left = u64::try_from(question.until_ms - unix_ms()).unwrap_or_default();
+        Ok(Some(lines.recv_timeout(Duration::from_millis(left)).unwrap_or_default()))
     }
 }
 

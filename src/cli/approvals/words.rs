@@ -1,88 +1,20 @@
-//! A question in words, and as JSON.
+//! A question in words.
 //!
-//! It refuses to show a character that would move the cursor or hide. Invariant: who reads `arguments_exact` knows whether
-//! what stands there is what will run.
+//! It refuses to show a character that would move the cursor or hide. Invariant: where what is shown may not be what will
+//! run, it says so.
 
-use serde_json::{Value, json};
-
+use super::spelled::spelled;
 use crate::cli::paint::{BOLD, DIM, GREEN, RED, YELLOW, painted};
 use crate::cli::rows::{local_time, rfc3339, visible};
 use crate::clock::unix_ms;
+use crate::record::Grant;
 use crate::store::{QuestionRow, QuestionState, TurnRow};
-use crate::wire::{has_invisible, shown};
+use crate::wire::shown;
 
 /// How much of the arguments people are shown, characters; `--json` has all.
 const ARGUMENTS: usize = 2_000;
-
-/// For programs.
-pub(super) fn json(question: &QuestionRow, exact: Option<&str>) -> Value {
-    let stored = question.arguments.as_deref();
-    let arguments =
-        exact.or(stored).map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)));
-    let left = (question.state == QuestionState::Open).then(|| seconds_left(question));
-    let lost: Value =
-        question.lost.as_deref().and_then(|lost| serde_json::from_str(lost).ok()).unwrap_or(json!([]));
-    json!({
-        "id": question.id,
-        "state": question.state.as_str(),
-        "since": rfc3339(question.asked_ms),
-        "expires": rfc3339(question.until_ms),
-        "seconds_left": left,
-        "session": question.session,
-        "tool_call_id": format!("{}-{}", question.session, question.number),
-        "agent": question.agent,
-        "user": question.user,
-        "client": question.client,
-        "server": question.server,
-        "method": question.method,
-        "tool": question.tool,
-        "arguments": arguments,
-        "arguments_exact": exact.is_some(),
-        "lost": if exact.is_some() { json!([]) } else { lost },
-        "rule": question.rule,
-        "reason": question.reason,
-        "why": question.why,
-        "severity": question.severity,
-        "class": question.class,
-        "policy": question.policy,
-        "grant": question.grant.to_string(),
-        "confirm": question.confirm,
-        "channels": question.channels.split(',').collect::<Vec<_>>(),
-        "turns": question.turns.iter().map(turn_json).collect::<Vec<_>>(),
-    })
-}
-
-/// As JSON text in which every character can be seen: what cannot is escaped, which means the same to programs.
-pub(super) fn visible_json(value: &Value) -> String {
-    let mut text = String::new();
-    for character in value.to_string().chars() {
-        if character != ' ' && has_invisible(character.encode_utf8(&mut [0; 4])) {
-            let units = character.encode_utf16(&mut [0; 2]).to_vec();
-            text.extend(units.into_iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            text.push(character);
-        }
-    }
-    text
-}
-
-fn turn_json(turn: &TurnRow) -> Value {
-    let call = turn.session.as_ref().zip(turn.number).map(|(session, number)| format!("{session}-{number}"));
-    json!({
-        "ts": rfc3339(turn.unix_ms),
-        "kind": turn.kind,
-        "tool_call_id": call,
-        "grant": turn.grant.map(|grant| grant.to_string()),
-        "until": turn.until_ms.map(rfc3339),
-        "channel": turn.channel,
-        "user": turn.by.user,
-        "uid": turn.by.uid,
-        "pid": turn.by.pid,
-        "ancestry": turn.by.ancestry,
-        "tty": turn.by.tty,
-        "reason": turn.reason,
-    })
-}
+/// Where what is said of a question begins, characters.
+const FAR_IN: usize = 9;
 
 /// For people: a block of lines.
 pub(super) fn text(question: &QuestionRow, exact: Option<&str>) -> String {
@@ -111,7 +43,14 @@ pub(super) fn text(question: &QuestionRow, exact: Option<&str>) -> String {
         other => format!(", severity {other}"),
     };
     let class = if question.class == "normal" { String::new() } else { format!(", {}", question.class) };
-    lines.push(format!("  since  {}{severity}{class}", local_time(&rfc3339(question.asked_ms))));
+    // Who would say yes to one call may not say it to all like it.
+    let grant = match (question.state, question.grant) {
+        (QuestionState::Open, Grant::Session | Grant::For(_)) => {
+            format!(", to approve is for {}", question.grant)
+        }
+        (_, Grant::Once | Grant::Session | Grant::For(_)) => String::new(),
+    };
+    lines.push(format!("  since  {}{severity}{class}{grant}", local_time(&rfc3339(question.asked_ms))));
     lines.extend(question.turns.iter().map(|turn| format!("  {}", turned(turn))));
     lines.join("\n")
 }
@@ -164,8 +103,13 @@ fn arguments(question: &QuestionRow, exact: Option<&str>) -> String {
     let Some(text) = exact.or(question.arguments.as_deref()) else {
         return painted(DIM, "(no arguments, or none are kept)");
     };
-    let shown: String = text.chars().take(ARGUMENTS).flat_map(visible).collect();
-    let cut = if text.chars().nth(ARGUMENTS).is_some() { "… (cut; --json shows all)" } else { "" };
+    let spelled = spelled(text, FAR_IN);
+    let shown: String = spelled.chars().take(ARGUMENTS).collect();
+    let rest = spelled.chars().skip(ARGUMENTS).count();
+    let cut = match rest {
+        0 => String::new(),
+        _ => painted(RED, format!("… and {rest} characters more; --json shows all")),
+    };
     let note = if exact.is_some() { String::new() } else { painted(DIM, "  (as stored, without secrets)") };
     format!("{shown}{cut}{note}")
 }
@@ -174,7 +118,8 @@ fn clean(text: &str) -> String {
     text.chars().flat_map(visible).collect()
 }
 
-fn seconds_left(question: &QuestionRow) -> i64 {
+/// How long a question is open yet.
+pub(super) fn seconds_left(question: &QuestionRow) -> i64 {
     (question.until_ms - unix_ms()).max(0) / 1_000
 }
 
@@ -183,5 +128,107 @@ fn left(question: &QuestionRow) -> String {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7_200 => format!("{} min", seconds / 60),
         seconds => format!("{} h", seconds / 3_600),
+    }
+}
+
+#[cfg(test)]
+pub(super) use tests::sample;
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::store::Ruler;
+
+    /// A question of a time long past, which is open because nothing has happened to it.
+    pub(in crate::cli::approvals) fn sample() -> QuestionRow {
+        QuestionRow {
+            id: "3f8k2m1q7c9w0x5d".to_owned(),
+            state: QuestionState::Open,
+            asked_ms: 1_769_860_800_000,
+            until_ms: 1_769_861_400_000,
+            session: "0123456789".to_owned(),
+            number: 3,
+            agent: Some("bot".to_owned()),
+            user: None,
+            client: Some("cl\u{1b}[31mient".to_owned()),
+            server: "bank".to_owned(),
+            method: "tools/call".to_owned(),
+            tool: "pay\u{202e}".to_owned(),
+            arguments: Some(r#"{"amount":1.10}"#.to_owned()),
+            lost: None,
+            rule: "money".to_owned(),
+            reason: "rule 1 (pay) in policy \"p\"".to_owned(),
+            why: Some("money does not\ncome back".to_owned()),
+            severity: "high".to_owned(),
+            class: "normal".to_owned(),
+            policy: "revision".to_owned(),
+            grant: Grant::Once,
+            confirm: "none".to_owned(),
+            channels: "local".to_owned(),
+            turns: Vec::new(),
+        }
+    }
+
+    fn plain(question: &QuestionRow, exact: Option<&str>) -> String {
+        let since = local_time(&rfc3339(question.asked_ms));
+        strip_str(&text(question, exact)).to_string().replace(&since, "THEN")
+    }
+
+    #[test]
+    fn a_question_says_what_who_why_and_since_when() {
+        assert_snapshot!(plain(&sample(), Some(r#"{"amount":1.10,"to":"a\u200bb"}"#)), @r#"
+        3f8k2m1q7c9w0x5d  open, 0 s left  bank/pay\u{202e}
+          what   {"amount": 1.10, "to": "a\u{200b}b"}
+          who    agent bot, client cl\u{1b}[31mient, call 0123456789-3
+          why    rule 1 (pay) in policy "p": money does not\u{a}come back [money]
+          since  THEN, severity high
+        "#);
+        let for_long = QuestionRow { grant: Grant::For(1_800_000), ..sample() };
+        assert!(
+            plain(&for_long, None).ends_with("severity high, to approve is for 30m"),
+            "{}",
+            plain(&for_long, None)
+        );
+        assert_snapshot!(plain(&sample(), None), @r#"
+        3f8k2m1q7c9w0x5d  open, 0 s left  bank/pay\u{202e}
+          what   {"amount": 1.10}  (as stored, without secrets)
+          who    agent bot, client cl\u{1b}[31mient, call 0123456789-3
+          why    rule 1 (pay) in policy "p": money does not\u{a}come back [money]
+          since  THEN, severity high
+        "#);
+    }
+
+    #[test]
+    fn what_became_of_it_stands_below() {
+        let by = Ruler {
+            user: Some("me".to_owned()),
+            ancestry: Some("callgate 7 < bash 6".to_owned()),
+            ..Ruler::default()
+        };
+        let turn = TurnRow {
+            unix_ms: 1_769_860_800_000,
+            kind: "approved".to_owned(),
+            session: None,
+            number: None,
+            grant: Some(Grant::Once),
+            until_ms: None,
+            channel: Some("local".to_owned()),
+            by,
+            reason: Some("as\u{7}agreed".to_owned()),
+        };
+        let question = QuestionRow { state: QuestionState::Approved, turns: vec![turn], ..sample() };
+        let since = local_time(&rfc3339(question.asked_ms));
+        assert_snapshot!(strip_str(&ruled(&question)).to_string().replace(&since, "THEN"), @r#"3f8k2m1q7c9w0x5d: bank/pay\u{202e}: approved THEN for once in local as me by callgate 7 < bash 6: as\u{7}agreed"#);
+        assert_eq!(closed(&question), "question 3f8k2m1q7c9w0x5d is approved already");
+    }
+
+    #[test]
+    fn long_arguments_say_how_much_is_not_shown() {
+        let long = format!("{{\"text\":\"{}\"}}", "x".repeat(ARGUMENTS + 98));
+        let told = plain(&sample(), Some(&long));
+        assert!(told.contains("xx… and 132 characters more; --json shows all"), "{told}");
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct Desk(Rc<RefCell<Vec<(Question, Standing)>>>);
 enum Standing {
     Open,
     Approved,
+    Denied,
     Closed,
 }
 
@@ -46,14 +47,14 @@ impl Desk {
 
     /// Takes in what a person rules.
     pub(super) fn rule(&self, ruling: &Ruling) {
-        self.stand(&ruling.question, if ruling.approves { Standing::Approved } else { Standing::Closed });
+        self.stand(&ruling.question, if ruling.approves { Standing::Approved } else { Standing::Denied });
     }
 
     fn stand(&self, question: &str, standing: Standing) {
         // Whoever rules on what is closed is told so, and no session hears of it.
         let mut known = self.0.borrow_mut();
-        let found = known.iter_mut().find(|(known, of)| *known.id == *question && *of != Standing::Closed);
-        if let Some((_, of)) = found {
+        let found = known.iter_mut().find(|(known, _)| *known.id == *question);
+        if let Some((_, of @ (Standing::Open | Standing::Approved))) = found {
             *of = standing;
         }
     }
@@ -90,7 +91,7 @@ impl Elsewhere for Desk {
                         Some(Earlier::Open { question: question.id.clone(), until_ms: question.until_ms })
                     }
                     Standing::Approved => Some(Earlier::Granted { question: question.id.clone() }),
-                    Standing::Open | Standing::Closed => None,
+                    Standing::Open | Standing::Denied | Standing::Closed => None,
                 })
                 .unwrap_or_default(),
         )
@@ -98,12 +99,14 @@ impl Elsewhere for Desk {
 
     fn take(&self, question: &str, _number: u64, _now_ms: i64) -> Option<Taken> {
         let mut known = self.0.borrow_mut();
-        let found = known
-            .iter_mut()
-            .find(|(known, standing)| *known.id == *question && *standing == Standing::Approved);
-        Some(found.map_or(Taken::No, |(_, standing)| {
-            *standing = Standing::Closed;
-            Taken::Yes
-        }))
+        let found = known.iter_mut().find(|(known, _)| *known.id == *question);
+        Some(match found {
+            Some((_, standing @ Standing::Approved)) => {
+                *standing = Standing::Closed;
+                Taken::Yes
+            }
+            Some((_, Standing::Denied)) => Taken::Denied,
+            Some((_, Standing::Open | Standing::Closed)) | None => Taken::No,
+        })
     }
 }

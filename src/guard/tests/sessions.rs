@@ -51,6 +51,9 @@ fn play(transcript: &str) -> String {
     played
 }
 
+/// After a yes: the store has a no by the time that the yes is heard.
+const OVERRULED: &str = "and another no before it is heard";
+
 struct Play {
     driven: Option<Driven>,
     policy: String,
@@ -108,6 +111,9 @@ impl Play {
         let driven = self.driven();
         let ruling = Ruling { question: question.into(), approves, said };
         driven.desk.rule(&ruling);
+        if ruling.said.as_deref() == Some(OVERRULED) {
+            driven.desk.rule(&Ruling { approves: false, ..ruling.clone() });
+        }
         let out = driven.session.ruled(vec![ruling], driven.now);
         let step = driven.perform(out, lost.as_deref());
         told(&step, Side::Client, b"")

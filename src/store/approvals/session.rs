@@ -9,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, param
 
 use super::write::sealed;
 use crate::guard::{Earlier, Like, Ruling, Taken};
+use crate::store::following::Following;
 use crate::store::past::Others;
+use crate::store::place::FileId;
 use crate::store::{StoreError, schema};
 
 /// Newest first: a question that is open, or an approval by which a call may still go through.
@@ -26,30 +28,16 @@ impl Others {
     pub(in crate::store) fn earlier(&self, like: &Like<'_>) -> Option<Earlier> {
         let binding = sealed(&self.key()?, like.binding);
         let session = self.session();
-        self.ask(Earlier::Nothing, |connection| {
-            let mut statement = connection.prepare_cached(LIKE)?;
-            let mut rows = statement.query(params![binding, like.owner, like.policy])?;
-            let mut open = None;
-            while let Some(row) = rows.next()? {
-                let (question, until_ms): (String, i64) = (row.get(0)?, row.get(1)?);
-                let grant: Option<String> = row.get(3)?;
-                match grant {
-                    None if until_ms > like.now_ms => {
-                        open = open.or(Some(Earlier::Open { question: question.into(), until_ms }));
-                    }
-                    None => {}
-                    Some(word) => {
-                        let (asker, good, used): (String, Option<i64>, bool) =
-                            (row.get(2)?, row.get(4)?, row.get(5)?);
-                        let is_good = good.is_none_or(|good| good > like.now_ms);
-                        if is_good && lasts(&word, asker == session, used) {
-                            return Ok(Earlier::Granted { question: question.into() });
-                        }
-                    }
-                }
-            }
-            Ok(open.unwrap_or_default())
-        })
+        let mut questions = self.questions.borrow_mut();
+        questions.follow().ok()?;
+        let asked = match questions.at_hand() {
+            Some(connection) => earlier(connection, like, &binding, session),
+            None => Ok(Earlier::Nothing),
+        };
+        if asked.is_err() {
+            questions.forget();
+        }
+        asked.ok()
     }
 
     /// Lets one call through by an approval; `None` where that cannot be written now.
@@ -59,23 +47,30 @@ impl Others {
             let found = transaction
                 .query_row(
                     "SELECT a.id, a.session, g.grants, g.until_ts, \
-                       EXISTS (SELECT 1 FROM turns AS u WHERE u.approval = a.id AND u.kind = 'used') \
+                       EXISTS (SELECT 1 FROM turns AS u WHERE u.approval = a.id AND u.kind = 'used'), \
+                       EXISTS (SELECT 1 FROM turns AS t WHERE t.approval = a.id AND t.kind = 'denied') \
                      FROM approvals AS a JOIN turns AS g ON g.approval = a.id AND g.kind = 'approved' \
-                     WHERE a.question = ?1 \
-                       AND NOT EXISTS (SELECT 1 FROM turns AS t WHERE t.approval = a.id AND t.kind = 'denied') \
-                     ORDER BY g.id DESC LIMIT 1",
+                     WHERE a.question = ?1 ORDER BY g.id DESC LIMIT 1",
                     [question],
                     |row| {
                         let good: Option<i64> = row.get(3)?;
                         let (asker, word): (String, String) = (row.get(1)?, row.get(2)?);
                         let is_good = good.is_none_or(|good| good > now_ms);
                         let lasts = lasts(&word, asker == self.session(), row.get(4)?);
-                        Ok((is_good && lasts).then_some(row.get::<_, i64>(0)?))
+                        let refused = if row.get(5)? {
+                            Some(Taken::Denied)
+                        } else {
+                            (!is_good || !lasts).then_some(Taken::No)
+                        };
+                        Ok(refused.map_or(Ok(row.get::<_, i64>(0)?), Err))
                     },
                 )
-                .optional()?
-                .flatten();
-            let Some(approval) = found else { return Ok(Taken::No) };
+                .optional()?;
+            let approval = match found {
+                Some(Ok(approval)) => approval,
+                Some(Err(refused)) => return Ok(refused),
+                None => return Ok(Taken::No),
+            };
             transaction.execute(
                 "INSERT INTO turns (approval, ts, kind, session, number) VALUES (?1, ?2, 'used', ?3, ?4)",
                 params![approval, now_ms, self.session(), i64::try_from(number).unwrap_or(i64::MAX)],
@@ -84,6 +79,31 @@ impl Others {
             Ok(Taken::Yes)
         })
     }
+}
+
+fn earlier(connection: &Connection, like: &Like<'_>, binding: &[u8], session: &str) -> Result<Earlier> {
+    let mut statement = connection.prepare_cached(LIKE)?;
+    let mut rows = statement.query(params![binding, like.owner, like.policy])?;
+    let mut open = None;
+    while let Some(row) = rows.next()? {
+        let (question, until_ms): (String, i64) = (row.get(0)?, row.get(1)?);
+        let grant: Option<String> = row.get(3)?;
+        match grant {
+            None if until_ms > like.now_ms => {
+                open = open.or(Some(Earlier::Open { question: question.into(), until_ms }));
+            }
+            None => {}
+            Some(word) => {
+                let (asker, good, used): (String, Option<i64>, bool) =
+                    (row.get(2)?, row.get(4)?, row.get(5)?);
+                let is_good = good.is_none_or(|good| good > like.now_ms);
+                if is_good && lasts(&word, asker == session, used) {
+                    return Ok(Earlier::Granted { question: question.into() });
+                }
+            }
+        }
+    }
+    Ok(open.unwrap_or_default())
 }
 
 /// Whether an approval with this grant is good for another call.
@@ -98,8 +118,9 @@ fn lasts(word: &str, is_askers: bool, is_used: bool) -> bool {
 /// What people rule, as it comes in.
 #[derive(Debug)]
 pub struct Rulings {
-    path: PathBuf,
-    connection: Option<Connection>,
+    questions: Following,
+    /// The file that the rest is about: turns in another are counted anew.
+    file: Option<FileId>,
     /// Of the connection: differs after every commit of another.
     version: Option<i64>,
     /// The last turn that was looked at.
@@ -109,24 +130,26 @@ pub struct Rulings {
 impl Rulings {
     /// Those in the store at `path`. Reads nothing yet.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, connection: None, version: None, last: 0 }
+        let questions = Following::new(path, |path| schema::open_to_ask(path, "turns"));
+        Self { questions, file: None, version: None, last: 0 }
     }
 
     /// What came since the last look, of whatever session; some microseconds where nothing did. What cannot be read now
     /// is read the next time.
     pub fn news(&mut self) -> Vec<Ruling> {
         self.look().unwrap_or_else(|_| {
-            // The file may have been replaced.
-            (self.connection, self.version) = (None, None);
+            self.questions.forget();
+            self.version = None;
             Vec::new()
         })
     }
 
     fn look(&mut self) -> std::result::Result<Vec<Ruling>, StoreError> {
-        if self.connection.is_none() {
-            self.connection = schema::open_to_ask(&self.path, "turns")?;
+        let file = self.questions.follow()?;
+        if self.file != file {
+            (self.file, self.version, self.last) = (file, None, 0);
         }
-        let Some(connection) = &self.connection else { return Ok(Vec::new()) };
+        let Some(connection) = self.questions.at_hand() else { return Ok(Vec::new()) };
         let version = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
         if self.version == Some(version) {
             return Ok(Vec::new());

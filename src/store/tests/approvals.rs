@@ -101,7 +101,7 @@ fn a_denial_beats_an_approval_by_which_no_call_has_gone() {
     let deny = |id| approvals.rule(id, &Decision::Deny, &Ruler::default(), None).unwrap();
     assert!(matches!(deny("question1"), Ruled::Taken(_)));
     assert!(matches!(deny("question2"), Ruled::Closed(_)), "its call has gone");
-    assert_eq!(others.take("question1", 2, unix_ms()), Some(Taken::No));
+    assert_eq!(others.take("question1", 2, unix_ms()), Some(Taken::Denied));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::{asks, await_open, desk, rule};
 use crate::support::face::{Face, HttpClient, Request, Response, key};
-use crate::support::home::Home;
+use crate::support::home::{Home, until};
 use crate::support::parts;
+use crate::support::process::PATIENCE;
 
 /// A face before a recorder, and a key of the agent `bot`.
 fn stage(settings: &str) -> (Home, Face, String) {
@@ -65,6 +66,11 @@ fn a_response_waits_for_a_person_while_the_session_goes_on() {
         let question = await_open(&desk, 1).remove(0);
         assert_eq!(question.agent.as_deref(), Some("bot"));
         assert_eq!(face.ask(&ping).status, 200);
+        let exact = || {
+            let listed = home.run(&["approvals", "--json"]).json();
+            Some(listed).filter(|listed| listed[0]["arguments_exact"] == true)
+        };
+        assert_eq!(until(PATIENCE, exact).unwrap()[0]["arguments"], json!({"path": "a"}));
         rule(&desk, &question.id, &Decision::Approve(None));
         response.join().unwrap()
     });
