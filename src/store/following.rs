@@ -41,6 +41,11 @@ impl Following {
         Ok(self.file)
     }
 
+    /// The file that was opened.
+    pub(super) fn file(&self) -> Option<FileId> {
+        self.connection.as_ref().and(self.file)
+    }
+
     /// The connection, if there is one.
     pub(super) fn at_hand(&mut self) -> Option<&mut Connection> {
         self.connection.as_mut()

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::following::Following;
 use super::key::{self, Key};
+use super::place::{self, FileId};
 use super::{StoreError, schema};
 use crate::guard::{Earlier, Elsewhere, Like, Pinned, Pins, Taken, Written};
 use crate::policy::Grade;
@@ -54,7 +55,9 @@ pub struct Others {
     path: PathBuf,
     session: String,
     /// Opened by the first question: most policies never ask.
-    connection: RefCell<Option<Connection>>,
+    asking: RefCell<Following>,
+    /// The file that is asked, and when the one before it was set aside.
+    lost: RefCell<(Option<FileId>, Option<i64>)>,
     /// Opened by the first call about which people may have been asked.
     pub(super) questions: RefCell<Following>,
     /// Opened by the first approval that a call goes through by.
@@ -65,9 +68,10 @@ pub struct Others {
 impl Others {
     /// Those that share the store at `path` with `session`.
     pub fn new(path: PathBuf, session: String) -> Self {
+        let asking = Following::new(path.clone(), |path| schema::open_to_ask(path, "marks")).into();
         let questions = Following::new(path.clone(), |path| schema::open_to_ask(path, "turns")).into();
         let writing = Following::new(path.clone(), open_to_write).into();
-        Self { path, session, connection: RefCell::default(), questions, writing, key: OnceCell::new() }
+        Self { path, session, asking, lost: RefCell::default(), questions, writing, key: OnceCell::new() }
     }
 
     /// The session that asks.
@@ -97,26 +101,24 @@ impl Others {
 
     /// Asks; `nothing` where nobody has written yet, `None` where the store cannot be read.
     pub(super) fn ask<T>(&self, nothing: T, question: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
-        let opened = self.open();
-        let mut place = self.connection.borrow_mut();
-        let answer = match (opened, place.as_ref()) {
-            (Ok(()), Some(connection)) => question(connection).map_err(StoreError::from),
-            (Ok(()), None) => Ok(nothing),
-            (Err(error), _) => Err(error),
-        };
+        let mut asking = self.asking.borrow_mut();
+        asking.follow().ok()?;
+        let Some(connection) = asking.at_hand() else { return Some(nothing) };
+        let answer = question(connection);
         if answer.is_err() {
-            // The file may have been replaced: the next question opens it anew.
-            *place = None;
+            asking.forget();
         }
         answer.ok()
     }
 
-    fn open(&self) -> std::result::Result<(), StoreError> {
-        let mut place = self.connection.borrow_mut();
-        if place.is_none() {
-            *place = schema::open_to_ask(&self.path, "marks")?;
+    /// When the store lost what was in it, as the answer to the last question has it.
+    fn lost_ms(&self) -> Option<i64> {
+        let file = self.asking.borrow().file();
+        let mut lost = self.lost.borrow_mut();
+        if file.is_none() || lost.0 != file {
+            *lost = (file, place::lost_ms(&self.path));
         }
-        Ok(())
+        lost.1
     }
 }
 
@@ -139,12 +141,14 @@ impl Elsewhere for Others {
 
     fn marked(&self, owner: &str, label: &str) -> Option<Written> {
         const LAST: &str = "SELECT possibly_ms, surely_ms FROM marks WHERE owner = ?1 AND label = ?2";
-        self.ask(Written::default(), |connection| {
+        let written = self.ask(Written::default(), |connection| {
             let row = connection.prepare_cached(LAST)?.query_row([owner, label], |row| {
                 Ok(Written { possibly_ms: row.get(0)?, surely_ms: row.get(1)? })
             });
             Ok(row.optional()?.unwrap_or_default())
-        })
+        })?;
+        // What a damaged file knew may have been that the label was set.
+        Some(Written { possibly_ms: written.possibly_ms.max(self.lost_ms()), ..written })
     }
 
     fn pins(&self, server: &str) -> Option<Pins> {

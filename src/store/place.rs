@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use rusqlite::ErrorCode;
 use rustix::fs::{FlockOperation, flock};
 
@@ -18,6 +20,11 @@ use crate::clock;
 const HEADER: u64 = 100;
 /// What follows the file's name for those that belong to it.
 const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Between the file's name and the moment it was set aside.
+const CORRUPT: &str = ".corrupt-";
+/// How that moment is written, in UTC.
+const MOMENT: &str = "%Y%m%dT%H%M%SZ";
 
 /// A file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +83,7 @@ pub(super) fn set_aside(path: &Path, opened: FileId) -> io::Result<Option<PathBu
         return Ok(None);
     }
     let now = Timestamp::from_millisecond(clock::unix_ms()).map_err(io::Error::other)?;
-    let end = format!(".corrupt-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let end = format!("{CORRUPT}{}", now.strftime(MOMENT));
     let named = |beside: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(beside);
@@ -97,6 +104,17 @@ pub(super) fn set_aside(path: &Path, opened: FileId) -> io::Result<Option<PathBu
     Ok(Some(aside))
 }
 
+/// When a file at this path was last set aside, while it is still kept: milliseconds since the Unix epoch.
+pub(super) fn lost_ms(path: &Path) -> Option<i64> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let start = format!("{}{CORRUPT}", path.file_name()?.to_str()?);
+    let moment = |name: &str| {
+        let moment = DateTime::strptime(MOMENT, name.strip_prefix(&start)?).ok()?;
+        Some(moment.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
+    };
+    fs::read_dir(folder).ok()?.filter_map(|file| moment(file.ok()?.file_name().to_str()?)).max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +129,11 @@ mod tests {
         assert_eq!(look(&path, opened), Found::Same);
         fs::write(&path, "cut off").unwrap();
         assert_eq!(look(&path, opened), Found::Damaged);
+        assert_eq!(lost_ms(&path), None);
+        let before_ms = clock::unix_ms();
         let aside = set_aside(&path, opened).unwrap().unwrap();
+        let lost_ms = lost_ms(&path).unwrap();
+        assert!((before_ms - 1_000..=clock::unix_ms()).contains(&lost_ms), "{lost_ms}");
         assert_eq!(fs::read_to_string(&aside).unwrap(), "cut off");
         assert_eq!(look(&path, opened), Found::Another);
         assert_eq!(set_aside(&path, opened).unwrap(), None, "another was first");

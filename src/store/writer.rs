@@ -304,7 +304,11 @@ fn set_aside(shared: &Shared, opened: Option<FileId>) {
     let Some(opened) = opened else { return };
     match place::set_aside(&shared.options.path, opened) {
         Ok(Some(aside)) => {
-            let text = format!("audit store: the file is damaged; it is kept as `{}`", aside.display());
+            let text = format!(
+                "audit store: the file is damaged; it is kept as `{}`. What other processes did before is lost: until \
+                that file is deleted or moved, labels of theirs are taken for possibly set",
+                aside.display()
+            );
             (shared.options.on_trouble)(&text);
         }
         Ok(None) => {}
