@@ -34,7 +34,7 @@ pub struct Claimed {
     /// Since when it is tried, milliseconds since the Unix epoch.
     pub since_ms: i64,
     row: i64,
-    /// Until when it is ours.
+    /// Until when it is ours. Two claims of one millisecond have the same; their `attempts` tell them apart.
     until_ms: i64,
 }
 
@@ -110,7 +110,7 @@ impl Alerts {
                 .prepare_cached(
                     "UPDATE deliveries SET state = ?3, next_ts = coalesce(?4, next_ts), done_ts = ?5, error = ?6 \
                      WHERE alert = ?1 AND destination = ?2 AND state <> 'delivered' \
-                     AND (?3 = 'delivered' OR next_ts = ?7)",
+                     AND (?3 = 'delivered' OR (next_ts = ?7 AND attempts = ?8))",
                 )?
                 .execute(params![
                     claimed.row,
@@ -119,7 +119,8 @@ impl Alerts {
                     next,
                     is_over.then(unix_ms),
                     error,
-                    claimed.until_ms
+                    claimed.until_ms,
+                    claimed.attempts
                 ])?;
         }
         Ok(transaction.commit()?)

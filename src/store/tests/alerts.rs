@@ -78,6 +78,23 @@ fn state(alerts: &Alerts, to: &str) -> String {
 }
 
 #[test]
+fn of_two_claims_that_end_at_one_moment_the_later_counts() {
+    let (_folder, path) = folder();
+    let mut store = ready(&path, "s");
+    put(&mut store, blocked(1, 10_000, "a", &["x"]));
+    let alerts = Alerts::open(&path).unwrap();
+    // Both end at the last moment there is, as two within one millisecond end together.
+    let claim = || alerts.claim("x", 1, Duration::MAX).unwrap().remove(0);
+    let first = claim();
+    alerts.settle("x", &[(first.clone(), Came::Again(0, "down".to_owned()))]).unwrap();
+    let second = claim();
+    alerts.settle("x", &[(first, Came::Failed("late".to_owned()))]).unwrap();
+    assert_eq!(state(&alerts, "x"), "waiting");
+    alerts.settle("x", &[(second, Came::Failed("gone".to_owned()))]).unwrap();
+    assert_eq!(state(&alerts, "x"), "failed");
+}
+
+#[test]
 fn what_was_given_up_can_be_revived_and_what_waits_is_never_pruned() {
     let (_folder, path) = folder();
     let mut store = ready(&path, "s");
