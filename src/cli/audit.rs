@@ -1,5 +1,7 @@
 //! `callgate audit`: care for the store.
 
+mod verify;
+
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
@@ -15,6 +17,7 @@ use crate::store::{Act, Prune as What, Pruned, prune};
 #[derive(Debug, Subcommand)]
 #[command(about = "Look after the audit store")]
 pub(super) enum Command {
+    Verify(verify::Verify),
     Prune(Prune),
 }
 
@@ -46,6 +49,7 @@ impl Command {
     /// Runs the sub-command.
     pub fn run(self) -> anyhow::Result<Exit> {
         match self {
+            Self::Verify(verify) => verify.run(),
             Self::Prune(prune) => prune.run(),
         }
     }

@@ -48,6 +48,10 @@ pub(crate) enum Exit {
     Policy = 3,
     /// A policy test failed.
     Differs = 4,
+    /// The audit store was tampered with.
+    Tampered = 5,
+    /// The end of a session's records is gone.
+    Truncated = 6,
 }
 
 /// A failure that has an exit code of its own.

@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::{StoreError, schema};
+use super::{StoreError, key, schema};
 use crate::clock::unix_ms;
+use crate::policy::Redactor;
+use crate::record::{Alarm, SessionInfo};
 use crate::settings::Durability;
 
 pub(super) use raised::{Raised, insert};
@@ -60,6 +62,15 @@ impl Alerts {
         let connection = schema::open(path, Durability::Normal)?;
         connection.busy_timeout(PATIENCE)?;
         Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// People are to be told of this, which no session noticed.
+    pub fn raise(&self, alarm: &Alarm) -> Result<(), StoreError> {
+        let raised = Raised::of_alarm(alarm, &Redactor::new(key::passing()));
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        insert(&transaction, &SessionInfo::default(), &raised)?;
+        Ok(transaction.commit()?)
     }
 
     /// Up to `most` alerts that are due at a destination. For `lease` they are the caller's; after that they are due

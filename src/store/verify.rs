@@ -22,6 +22,9 @@ pub struct Verification {
     pub rows: u64,
     /// How many sessions they belong to.
     pub sessions: u64,
+    /// Whether the store's key was there: without it checkpoints are believed.
+    #[serde(rename = "sealed")]
+    pub is_sealed: bool,
     /// What does not fit.
     pub faults: Vec<ChainFault>,
 }
@@ -60,7 +63,7 @@ pub enum ChainFault {
 
 /// Computes every hash again. `key` is that of the store; without it checkpoints are believed.
 pub(super) fn verify(connection: &Connection, key: Option<&Key>) -> Result<Verification, StoreError> {
-    let mut found = Verification::default();
+    let mut found = Verification { is_sealed: key.is_some(), ..Verification::default() };
     let checkpoints = checkpoints(connection, key, &mut found.faults)?;
     let sessions = connection
         .prepare("SELECT DISTINCT session FROM sessions ORDER BY session")?

@@ -14,7 +14,7 @@ use callgate::store::{Filter, Reader, Verification};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::home::{Home, no_deleting, until};
+use crate::support::home::{Home, no_deleting, tamper, until};
 use crate::support::parts;
 use crate::support::process::{Line, McpClient, PATIENCE, Piped};
 use crate::support::record::Record;
@@ -250,6 +250,33 @@ fn a_plain_database_shell_can_read_the_view() {
     assert_eq!(row, ("delete_file".into(), "deny".into(), "blocked".into()));
     let told = connection.execute("DELETE FROM events", []).unwrap_err().to_string();
     assert!(told.contains("append-only"), "{told}");
+}
+
+#[test]
+fn verify_tells_whole_from_tampered_from_cut_short_from_not_to_be_told() {
+    let home = Home::with_policy(&no_deleting("enforce"));
+    let told = home.run(&["audit", "verify"]);
+    assert!(told.code == Some(1) && told.err.contains("there is no audit store"), "{told:?}");
+    let (mut client, _record) = home.converse(&[]);
+    client.call("read_file", &json!({}));
+    client.call("delete_file", &json!({}));
+    client.server.close_stdin();
+    client.server.wait(PATIENCE).unwrap();
+    let told = home.run(&["audit", "verify"]);
+    assert!(told.code == Some(0) && told.out.starts_with("whole: "), "{told:?}");
+
+    tamper(&home, "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)");
+    let told = home.run(&["audit", "verify"]);
+    assert!(told.code == Some(6) && told.out.contains("its last rows are gone"), "{told:?}");
+
+    tamper(&home, "UPDATE sessions SET agent = 'somebody else'");
+    let told = home.run(&["audit", "verify", "--json"]);
+    let faults = &told.json()["faults"];
+    assert!(told.code == Some(5) && faults[0]["fault"] == "changed", "{told:?}");
+
+    fs::remove_file(home.store().with_extension("db.key")).unwrap();
+    let told = home.run(&["audit", "verify"]);
+    assert!(told.code == Some(5) && told.out.contains("the store's key is not beside it"), "{told:?}");
 }
 
 fn verified(home: &Home) -> Verification {

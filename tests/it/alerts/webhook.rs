@@ -5,7 +5,8 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::{await_list, policy, session, states};
-use crate::support::home::Home;
+use crate::support::home::{Home, tamper};
+use crate::support::process::PATIENCE;
 use crate::support::web::{Heard, Reply, Web};
 
 fn took(_: &Heard) -> Reply {
@@ -161,4 +162,52 @@ fn a_refused_policy_and_a_lowered_mode_are_told_in_every_mode() {
     home.replace_policy("version = 1\nmoed = 1\n");
     let told = web.await_heard("alarm", |heard| heard.json()["topic"] == "policy_refused").json();
     assert_eq!(told["severity"], "high", "{told}");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_told_though_no_outbox_holds_it() {
+    let web = Web::start(took);
+    let home = Home::new();
+    // No folder can be made where a file is.
+    std::fs::write(home.path("file"), "").unwrap();
+    let path = home.path("file/audit.db").display().to_string();
+    let to = format!(
+        "[audit]\npath = \"{path}\"\n[alerts.to.hook]\nkind = \"webhook\"\nurl = \"{}\"\n",
+        web.url()
+    );
+    home.write_policy(&policy("shadow", &to));
+    let _client = session(&home, &[], &["delete_file"]);
+    let told = web.await_heard("alarm", |heard| heard.json()["topic"] == "store_failing").json();
+    assert_eq!(told["severity"], "critical", "{told}");
+}
+
+#[test]
+fn a_broken_chain_is_told_by_the_command_that_finds_it() {
+    let web = Web::start(took);
+    let to = format!("[alerts.to.hook]\nkind = \"webhook\"\nurl = \"{}\"\n", web.url());
+    let home = Home::with_policy(&policy("shadow", &to));
+    let mut client = session(&home, &[], &["read_file"]);
+    client.server.close_stdin();
+    client.server.wait(PATIENCE).unwrap();
+    assert_eq!(home.run(&["audit", "verify"]).code, Some(0));
+    assert_eq!(web.heard().len(), 0);
+    tamper(&home, "UPDATE events SET ts = ts + 1 WHERE seq = (SELECT min(seq) FROM events)");
+    assert_eq!(home.run(&["audit", "verify"]).code, Some(5));
+    let told = web.heard()[0].json();
+    assert_eq!((&told["topic"], &told["severity"]), (&json!("chain_broken"), &json!("critical")), "{told}");
+    assert!(told["text"].as_str().unwrap().contains("was changed"), "{told}");
+}
+
+#[test]
+fn destinations_are_those_of_the_file_as_it_is_now() {
+    let (one, other) = (Web::start(took), Web::start(took));
+    let to = |web: &Web| format!("[alerts.to.hook]\nkind = \"webhook\"\nurl = \"{}\"\n", web.url());
+    let home = Home::with_policy(&policy("enforce", &to(&one)));
+    let mut client = session(&home, &[], &["delete_before"]);
+    one.await_heard("alert", |heard| heard.json()["tool"] == "delete_before");
+    home.replace_policy(&policy("enforce", &to(&other)));
+    home.await_notices("policy_loaded", 1);
+    client.call("delete_after", &json!({}));
+    other.await_heard("alert", |heard| heard.json()["tool"] == "delete_after");
+    assert_eq!((one.heard().len(), other.heard().len()), (1, 1));
 }

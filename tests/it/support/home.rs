@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use callgate::store::{AuditRow, Filter, NoticeRow, Reader};
+use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -206,4 +207,16 @@ pub fn no_deleting(mode: &str) -> String {
     format!(
         "version = 1\nmode = \"{mode}\"\n\n[[rule]]\nid = \"no-deleting\"\ntools = [\"delete_file\"]\naction = \"deny\"\n"
     )
+}
+
+/// Changes the store behind the back of its triggers, as who can write the file can.
+pub fn tamper(home: &Home, sql: &str) {
+    let store = Connection::open(home.store()).unwrap();
+    let mut triggers = store.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+    let names =
+        triggers.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
+    for name in names {
+        store.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
+    assert!(store.execute(sql, []).unwrap() > 0, "{sql}");
 }
