@@ -25,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 const GIVEN_UP: i64 = 24 * 3_600_000;
 /// For how long claimed alerts are nobody else's: longer than sending them can take.
 const LEASE: Duration = Duration::from_secs(30);
+/// Between two rounds while there is more: each takes the file's lock and the processor from calls.
+const BREATH: Duration = Duration::from_millis(20);
 /// How often the outbox is looked at without being told: other processes share it, and may have died.
 const LOOK: Duration = Duration::from_secs(15);
 
@@ -78,7 +80,8 @@ impl Post {
                 return;
             }
             let (pause, wakes) = match round {
-                Round::Went => continue,
+                Round::Went if ends => continue,
+                Round::Went => (BREATH, false),
                 Round::Idle(pause) => (pause, true),
                 Round::Failed(pause) => (pause, false),
             };

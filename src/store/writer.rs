@@ -22,7 +22,9 @@ use crate::record::SessionInfo;
 
 /// Records in one transaction: some milliseconds for which others find the file locked.
 const BATCH: usize = 1_024;
-/// Between two tries for a lock that others hold.
+/// Before the second try for a lock that others hold, which is mostly for less than that; then twice as long each time.
+const FIRST_RETRY: Duration = Duration::from_micros(50);
+/// Between two tries for a lock that others hold on to.
 const RETRY: Duration = Duration::from_millis(1);
 /// Between two tries after anything else.
 const BACKOFF: Duration = Duration::from_millis(50);
@@ -88,6 +90,8 @@ struct Writer<'s> {
     redactor: Redactor,
     /// Tries that failed one after the other.
     failures: u32,
+    /// Before the next try for the lock.
+    retry: Duration,
     /// When what is in the file was last read as others would, steady microseconds.
     read_us: u64,
 }
@@ -130,7 +134,14 @@ impl<'s> Writer<'s> {
                     }
                     *shared.ledger() = Some(ledger);
                     shared.is_well();
-                    return Some(Self { shared, connection, redactor, failures: 0, read_us: 0 });
+                    return Some(Self {
+                        shared,
+                        connection,
+                        redactor,
+                        failures: 0,
+                        retry: FIRST_RETRY,
+                        read_us: 0,
+                    });
                 }
                 Err(StoreError::Sqlite(error)) if place::is_damaged(&error) => {
                     set_aside(shared, FileId::of(&shared.options.path));
@@ -162,7 +173,10 @@ impl<'s> Writer<'s> {
                         return;
                     }
                 }
-                Round::Busy => thread::sleep(RETRY),
+                Round::Busy => {
+                    thread::sleep(self.retry);
+                    self.retry = RETRY.min(self.retry * 2);
+                }
                 Round::Failed(error) => {
                     self.failures += 1;
                     failed(shared, &error, self.failures);
@@ -177,6 +191,7 @@ impl<'s> Writer<'s> {
 
     fn well(&mut self) {
         self.failures = 0;
+        self.retry = FIRST_RETRY;
         self.shared.is_well();
     }
 

@@ -72,26 +72,53 @@ fn ten_thousand_alerts_outlast_a_receiver_that_is_down() {
     burst(&mut client, ALERTS);
     until(deadline.left(), || None::<()>);
     let (_web, taken) = receiver(address);
-    let taken = await_taken(&taken, ALERTS, Duration::from_secs(down) + 2 * PATIENCE);
-    assert_eq!(taken.len(), ALERTS);
-    let twice = taken.values().filter(|times| **times > 1).count();
-    assert_eq!(twice, 0, "nothing broke, so nothing comes twice");
+    await_taken(&taken, ALERTS, Duration::from_secs(down) + 2 * PATIENCE);
     await_list(&home, "delivered", |alerts| {
         alerts.len() == ALERTS && states(alerts).iter().all(|state| *state == "delivered")
     });
+    once_each(&taken, ALERTS);
 }
 
 #[test]
 fn a_process_that_is_killed_leaves_its_alerts_to_the_next() {
     const ALERTS: usize = 300;
-    let (web, taken) = receiver(nobody());
-    let home = Home::with_policy(&policy("enforce", &hook(web.address())));
+    let address = nobody();
+    let home = Home::with_policy(&policy("enforce", &hook(address)));
     let mut client = session(&home, &[], &[]);
     burst(&mut client, ALERTS);
     client.server.kill();
+    await_list(&home, "waiting", |alerts| {
+        alerts.len() == ALERTS && states(alerts).iter().all(|state| *state == "waiting")
+    });
+    let (_web, taken) = receiver(address);
     let _next = session(&home, &[], &[]);
-    let taken = await_taken(&taken, ALERTS, PATIENCE);
+    // What it was just sending is its own for a while yet.
+    let taken = await_taken(&taken, ALERTS, 2 * PATIENCE);
     assert_eq!(taken.len(), ALERTS, "the same alert keeps its id");
+}
+
+#[test]
+fn two_that_share_a_store_tell_each_alert_once() {
+    const EACH: usize = 200;
+    let (web, taken) = receiver(nobody());
+    let home = Home::with_policy(&policy("enforce", &hook(web.address())));
+    let mut two = [session(&home, &[], &[]), session(&home, &[], &[])];
+    std::thread::scope(|scope| {
+        for client in &mut two {
+            scope.spawn(|| burst(client, EACH));
+        }
+    });
+    await_list(&home, "delivered", |alerts| {
+        alerts.len() == 2 * EACH && states(alerts).iter().all(|state| *state == "delivered")
+    });
+    once_each(&taken, 2 * EACH);
+}
+
+/// Nothing broke, so nothing comes twice.
+fn once_each(taken: &Taken, count: usize) {
+    let taken = taken.lock().unwrap();
+    let twice = taken.values().filter(|times| **times > 1).count();
+    assert_eq!((taken.len(), twice), (count, 0));
 }
 
 #[test]
