@@ -10,7 +10,7 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use super::payload;
-use super::way::{PATIENCE, Sent, variable};
+use super::sent::{PATIENCE, Sent, variable};
 use crate::settings::{Email, Security};
 use crate::store::AlertRow;
 use crate::transport::remote::chain;

@@ -13,6 +13,7 @@
 mod email;
 mod payload;
 mod post;
+mod sent;
 mod slack;
 mod syslog;
 mod way;

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::payload;
-use super::way::Sent;
+use super::sent::Sent;
 use super::webhook::{Webhook, taken};
 use crate::store::AlertRow;
 

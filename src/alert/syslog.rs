@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::payload;
-use super::way::{PATIENCE, Sent};
+use super::sent::{PATIENCE, Sent};
 use crate::settings::{Payload, Protocol, Syslog};
 use crate::store::AlertRow;
 

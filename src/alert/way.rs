@@ -3,19 +3,12 @@
 //! It refuses to keep a secret longer than the process that read it from its environment, and to tell one: what went
 //! wrong is told without addresses. Invariant: as many results come back as alerts went in, in their order.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 
+use super::sent::{Sent, variable};
 use super::{email, slack, syslog, webhook};
 use crate::settings::{Address, Destination, Way};
 use crate::store::AlertRow;
-
-/// How long one alert may take to be taken.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why a destination did not take an alert, for people.
-pub(super) type Sent = Result<(), String>;
 
 /// A way with all that it needs of the environment.
 pub(super) enum Sending {
@@ -88,16 +81,5 @@ fn address(address: &Address) -> Result<String, String> {
     match address {
         Address::Given(url) => Ok(url.clone()),
         Address::Env(name) => variable(name),
-    }
-}
-
-/// What a variable holds, without the newline that files bring along.
-pub(super) fn variable(name: &str) -> Result<String, String> {
-    let value = std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))?;
-    let value = value.trim();
-    if value.is_empty() {
-        Err(format!("the environment variable `{name}` is empty"))
-    } else {
-        Ok(value.to_owned())
     }
 }

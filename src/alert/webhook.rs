@@ -13,7 +13,7 @@ use sha2::Sha256;
 use url::Url;
 
 use super::payload;
-use super::way::{PATIENCE, Sent};
+use super::sent::{PATIENCE, Sent};
 use crate::clock::unix_ms;
 use crate::store::AlertRow;
 use crate::transport::remote::{chain, client};
