@@ -62,15 +62,26 @@ pub enum OnTimeout {
     Allow,
 }
 
-/// A person's word on a question.
+/// What is heard of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruling {
     /// The question.
     pub question: Box<str>,
-    /// Whether it is a yes.
-    pub approves: bool,
+    /// What.
+    pub heard: Heard,
     /// What they said of it.
     pub said: Option<String>,
+}
+
+/// What is heard of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A person said yes.
+    Yes,
+    /// A person said no.
+    No,
+    /// Another session took it back: who still waits has to ask.
+    TakenBack,
 }
 
 /// A call like which there may have been a question.
@@ -104,6 +115,13 @@ pub enum Earlier {
         /// Which.
         question: Box<str>,
     },
+    /// A person denied one after its call was answered: whoever makes the call again has yet to be told.
+    Denied {
+        /// Which.
+        question: Box<str>,
+        /// What they said of it.
+        said: Option<String>,
+    },
 }
 
 /// Whether a call went through by an approval.
@@ -128,6 +146,8 @@ pub(super) struct Hold {
     pub id: IdKey,
     /// What people are asked.
     pub question: Box<str>,
+    /// Whether an earlier call asked it.
+    pub joined: bool,
     /// What an approval of it is bound to.
     pub binding: [u8; 32],
     /// The revision that asks.
@@ -188,6 +208,16 @@ pub(super) struct ByResult {
     pub binding: [u8; 32],
 }
 
+/// A question that was put to the host by a request of our own.
+#[derive(Debug)]
+pub(super) struct AskedInHost {
+    /// The call that it is about.
+    pub number: u64,
+    pub question: Box<str>,
+    /// When it closes, steady microseconds.
+    pub closes_us: u64,
+}
+
 /// All calls of a session that wait.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
@@ -199,8 +229,8 @@ pub(super) struct Holds {
     /// Rulings that could not be taken, and when they are tried again.
     put_off: Vec<Ruling>,
     again_us: u64,
-    /// Ids of our own questions to the host; with each the call that it is about.
-    in_host: BTreeMap<IdKey, u64>,
+    /// What the host was asked, by the ids that it has there.
+    in_host: BTreeMap<IdKey, AskedInHost>,
     /// Questions that were put to hosts by an answer, by the name that they have there.
     by_result: BTreeMap<Box<str>, ByResult>,
     /// Questions that are open though their calls were answered.
@@ -264,6 +294,11 @@ impl Holds {
         all.map(|hold| hold.number).collect()
     }
 
+    /// Whether the host has, or will soon have, a question on the screen.
+    pub fn is_in_host(&self, question: &str) -> bool {
+        self.calls.values().any(|hold| *hold.question == *question && hold.in_host != InHost::No)
+    }
+
     /// The question that is open about a call like this.
     pub fn like(&self, binding: &[u8; 32], policy: &str) -> Option<&Hold> {
         self.calls.values().find(|hold| hold.binding == *binding && *hold.policy == *policy)
@@ -286,7 +321,7 @@ impl Holds {
 
     /// A revision took force.
     pub fn revise(&mut self) {
-        self.revised = !self.calls.is_empty();
+        self.revised = !self.calls.is_empty() || !self.pending.is_empty();
     }
 
     /// Whether one did since this was last asked.
@@ -297,7 +332,9 @@ impl Holds {
     /// Keeps a ruling that could not be taken now.
     pub fn put_off(&mut self, ruling: Ruling, now_us: u64) {
         self.again_us = now_us.saturating_add(AGAIN_US);
-        self.put_off.push(ruling);
+        if !self.put_off.contains(&ruling) {
+            self.put_off.push(ruling);
+        }
     }
 
     /// The rulings that are to be tried again.
@@ -306,11 +343,22 @@ impl Holds {
     }
 
     /// The host is asked about a call, under this id.
-    pub fn ask_in_host(&mut self, id: IdKey, number: u64) {
+    pub fn ask_in_host(&mut self, id: IdKey, hold: &Hold) {
         if self.in_host.len() >= MOST_IN_HOST {
-            self.in_host.retain(|_, number| self.calls.contains_key(number));
+            self.in_host.retain(|_, asked| self.calls.contains_key(&asked.number));
         }
-        self.in_host.insert(id, number);
+        let Hold { number, question, closes_us, .. } = hold;
+        let asked = AskedInHost { number: *number, question: question.clone(), closes_us: *closes_us };
+        self.in_host.insert(id, asked);
+    }
+
+    /// The host is asked by another of the calls that wait for an answer to a question, where there is one.
+    pub fn hand_on_host(&mut self, question: &str) {
+        let other = self.of_question(question).first().and_then(|number| self.take(*number));
+        if let Some(mut other) = other {
+            other.in_host = InHost::Due;
+            self.put(other);
+        }
     }
 
     /// Whether the host may still answer something that we asked.
@@ -318,8 +366,8 @@ impl Holds {
         !self.in_host.is_empty()
     }
 
-    /// The host answers one of our own questions: the number of the call that it was about.
-    pub fn answered_in_host(&mut self, id: &IdKey) -> Option<u64> {
+    /// The host answers one of our own questions: which.
+    pub fn answered_in_host(&mut self, id: &IdKey) -> Option<AskedInHost> {
         self.in_host.remove(id)
     }
 
@@ -343,7 +391,12 @@ impl Holds {
         }
     }
 
-    /// Those questions, once: the session ends.
+    /// Whether this is one of them.
+    pub fn is_left_open(&self, question: &str) -> bool {
+        self.pending.contains(question)
+    }
+
+    /// Those questions, once.
     pub fn take_pending(&mut self) -> BTreeSet<Box<str>> {
         std::mem::take(&mut self.pending)
     }

@@ -6,18 +6,19 @@
 
 use super::effect::Outbox;
 use super::exchange::Word;
-use super::hold::{ByResult, Earlier, Hold, InHost};
-use super::question::Case;
+use super::hold::{AskedInHost, ByResult, Earlier, Hold, InHost};
+use super::question::{Case, told};
 use super::session::Session;
 use crate::record::{Now, Record, Turn, TurnKind};
 use crate::wire::{
-    Frame, Id, IdKey, Json, Message, ask_by_result, elicitation, mcp, read, shown, shown_within, taken_back,
+    Frame, Id, IdKey, Json, Message, ask_by_result, elicitation, mcp, read, shown, taken_back,
 };
 
 /// What the names of our own questions begin with.
 const OWN: &str = "callgate-";
-/// How much of the arguments the person is shown, characters.
+/// How much of the arguments the person is shown: of what is longer the beginning and the end, characters.
 const SHOWN: usize = 2_000;
+const END: usize = 500;
 
 /// What a person in the host says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Session {
     pub(super) fn can_ask_in_host(&self, message: &Message<'_>) -> bool {
         let capabilities = message.meta.and_then(|meta| meta.member(mcp::META_CLIENT_CAPABILITIES));
         match capabilities {
-            Some(capabilities) => capabilities.member("elicitation").is_some(),
+            Some(capabilities) => has_forms(capabilities),
             None => !is_modern(message) && self.elicits,
         }
     }
@@ -55,7 +56,7 @@ impl Session {
     /// Learns at the handshake whether the client can ask its person.
     pub(super) fn learn_elicitation(&mut self, params: Option<Json<'_>>) {
         let capabilities = params.and_then(|params| params.member("capabilities"));
-        self.elicits = capabilities.is_some_and(|all| all.member("elicitation").is_some());
+        self.elicits = capabilities.is_some_and(has_forms);
     }
 
     /// Asks the person in the host. The call goes on waiting, unless its client is asked by the answer to it.
@@ -71,7 +72,7 @@ impl Session {
         if !is_modern(&message) {
             let id = IdKey::Text(name.into());
             out.to_client.extend(elicitation(&id.to_json(), &text));
-            self.holds.ask_in_host(id.clone(), hold.number);
+            self.holds.ask_in_host(id.clone(), &hold);
             hold.in_host = InHost::Asked(id);
             return Some(hold);
         }
@@ -91,13 +92,13 @@ impl Session {
     fn asked_in_words(&self, message: &Message<'_>, why: &str) -> String {
         let method = message.method.as_deref().unwrap_or_default();
         let name = message.name.or(message.uri).and_then(Json::as_str).unwrap_or_default();
-        let arguments = message.arguments.map_or("{}", Json::text);
+        let arguments = shown(message.arguments.map_or("{}", Json::text));
         format!(
             "May this call run? {} `{}` of server `{}` with {}. It waits for a person: {why}.",
             shown(method),
             shown(&name),
             shown(&self.info.server),
-            shown_within(arguments, SHOWN),
+            both_ends(&arguments),
         )
     }
 
@@ -106,13 +107,17 @@ impl Session {
         let Some(id) = message.id.filter(|_| message.is_response && self.holds.asks_host()) else {
             return false;
         };
-        let Some(number) = self.holds.answered_in_host(&id.key()) else { return false };
-        let Some(mut hold) = self.holds.take(number) else { return true };
+        let Some(asked) = self.holds.answered_in_host(&id.key()) else { return false };
+        let Some(mut hold) = self.holds.take(asked.number) else {
+            self.answered_late(&asked, Said::of(message.result), now, out);
+            return true;
+        };
         hold.in_host = InHost::No;
         match Said::of(message.result) {
             Said::Nothing => self.holds.put(hold),
             Said::No => {
                 self.turn(&hold, TurnKind::DeniedInHost, now, out);
+                out.records.extend(hold.joined.then(|| told(&hold.question, hold.number, now)));
                 self.settle(hold, Word::Denied(None), now, out);
             }
             Said::Yes => {
@@ -123,6 +128,25 @@ impl Session {
             }
         }
         true
+    }
+
+    /// The call was answered as pending before its person did: their word is for the same call, made again.
+    fn answered_late(&self, asked: &AskedInHost, said: Said, now: Now, out: &mut Outbox) {
+        let kind = match said {
+            Said::Yes => TurnKind::ApprovedInHost,
+            Said::No => TurnKind::DeniedInHost,
+            Said::Nothing => return,
+        };
+        if self.holds.is_left_open(&asked.question) && now.steady_us < asked.closes_us {
+            let (question, number) = (asked.question.clone(), Some(asked.number));
+            out.records.push(Record::Turn(Turn {
+                question,
+                unix_ms: now.unix_ms,
+                number,
+                kind,
+                reason: None,
+            }));
+        }
     }
 
     /// The line without the answers to our own questions, which are kept for the call that it makes again.
@@ -145,16 +169,10 @@ impl Session {
     }
 
     /// What a call that is made again brought of the person's word on it, which is recorded.
-    pub(super) fn brought(
-        &mut self,
-        earlier: &Earlier,
-        case: &Case,
-        now: Now,
-        out: &mut Outbox,
-    ) -> Option<Said> {
+    pub(super) fn brought(&mut self, case: &Case, now: Now, out: &mut Outbox) -> Option<Said> {
         let (name, said) = self.brought.take()?;
         let asked = self.holds.answered_by_result(&name)?;
-        let is_open = matches!(earlier, Earlier::Open { question, .. } if *question == asked.question);
+        let is_open = matches!(&case.earlier, Earlier::Open { question, .. } if *question == asked.question);
         if asked.binding != case.binding || !is_open {
             return None;
         }
@@ -164,15 +182,28 @@ impl Session {
             Said::Nothing => return Some(said),
         };
         out.records.push(Record::Turn(Turn {
-            question: asked.question,
+            question: asked.question.clone(),
             unix_ms: now.unix_ms,
             number: Some(case.number),
             kind,
             reason: None,
         }));
+        out.records.extend((said == Said::No).then(|| told(&asked.question, case.number, now)));
         out.commit_first = true;
         Some(said)
     }
+}
+
+/// All of it where it is short; else what is not shown is said, for the danger may be there.
+fn both_ends(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= SHOWN {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(SHOWN - END).collect();
+    let end: String = text.chars().skip(length - END).collect();
+    let left_out = length - SHOWN;
+    format!("{beginning} [{left_out} characters are not shown: see `callgate approvals`] {end}")
 }
 
 impl Hold {
@@ -182,6 +213,13 @@ impl Hold {
             out.to_client.extend(taken_back(&id.to_json(), "the call no longer waits for an answer"));
         }
     }
+}
+
+/// Whether its person can be shown a form: a client that names kinds of elicitation has to name this one (MCP 2025-11-25,
+/// elicitation, capabilities).
+fn has_forms(capabilities: Json<'_>) -> bool {
+    let Some(kinds) = capabilities.member("elicitation") else { return false };
+    kinds.member("form").is_some() || kinds.member("url").is_none()
 }
 
 fn is_modern(message: &Message<'_>) -> bool {

@@ -38,7 +38,7 @@ pub use alerts::Routes;
 pub use answer::Answer;
 pub use effect::{Outbox, Passing, Way};
 pub use flight::MOST_IN_FLIGHT;
-pub use hold::{Approval, Earlier, Like, OnTimeout, Ruling, Taken};
+pub use hold::{Approval, Earlier, Heard, Like, OnTimeout, Ruling, Taken};
 pub use past::{Alone, Elsewhere, Written};
 pub use pins::{Pinned, Pins};
 pub use refusal::{About, BlockResponse, Cause, REFUSED, Refusal, Shape};

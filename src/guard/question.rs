@@ -13,7 +13,7 @@ use super::hold::{Earlier, Hold, InHost, Like, Progress, Taken};
 use super::in_host::Said;
 use super::session::Session;
 use crate::policy::{Budget, Channel, Past as _};
-use crate::record::{Now, Question, Record};
+use crate::record::{Now, Question, Record, Turn, TurnKind};
 use crate::wire::{Id, Json, Line, Message, shown, write_canonical_members};
 
 /// What `params` hold that is no part of what the call does: clients put new things into it with each call.
@@ -29,17 +29,10 @@ pub(super) struct Case {
     pub spends: Vec<(Budget, bool)>,
     /// What an approval of it is bound to.
     pub binding: [u8; 32],
-    /// A question that is open about a call like it.
-    pub open: Option<Open>,
+    /// What there is of questions like it.
+    pub earlier: Earlier,
     /// Whether the person in the host has just had it on the screen, and said nothing.
     pub host_was_asked: bool,
-}
-
-/// A question that is open.
-pub(super) struct Open {
-    pub question: Box<str>,
-    /// For how long yet, milliseconds.
-    pub left_ms: i64,
 }
 
 impl Session {
@@ -58,35 +51,56 @@ impl Session {
         let past = moment.past();
         let spends = traces.spends.iter().map(|budget| (*budget, past.is_spent(budget))).collect();
         let (number, binding) = (self.number, self.binding(message));
-        let mut case = Case { number, since: now, spends, binding, open: None, host_was_asked: false };
         traces.labels.clear();
         let left = self.remember(&traces, number, now);
         out.records.extend((!left.trace.is_empty()).then_some(Record::Trace(left.trace)));
-        let (owner, policy) = (self.owner(), Arc::clone(&self.terms.policy.revision));
-        let alike = Like { binding: &binding, owner: &owner, policy: &policy, now_ms: now.unix_ms };
-        let earlier = self.elsewhere.earlier(&alike).unwrap_or_default();
-        match self.brought(&earlier, &case, now, out) {
+        let earlier = self.earlier(&binding, now);
+        let mut case = Case { number, since: now, spends, binding, earlier, host_was_asked: false };
+        match self.brought(&case, now, out) {
             Some(Said::No) => return self.conclude(judged, message.id, Word::Denied(None), &case, now, out),
             // A yes comes back from the store, unless somebody has denied it there.
             Some(Said::Yes | Said::Nothing) => case.host_was_asked = true,
             None => {}
         }
-        match earlier {
+        self.go_by_earlier(line.bytes.to_vec(), judged, message, case, now, out);
+    }
+
+    /// What there is of questions about a call like this.
+    pub(super) fn earlier(&self, binding: &[u8; 32], now: Now) -> Earlier {
+        let (owner, policy) = (self.owner(), &self.terms.policy.revision);
+        let alike = Like { binding, owner: &owner, policy, now_ms: now.unix_ms };
+        self.elsewhere.earlier(&alike).unwrap_or_default()
+    }
+
+    /// A call goes the way that people said of one like it; else it waits.
+    pub(super) fn go_by_earlier(
+        &mut self,
+        line: Vec<u8>,
+        judged: Exchange<'_, Judged>,
+        message: &Message<'_>,
+        case: Case,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        match &case.earlier {
             Earlier::Granted { question }
-                if self.elsewhere.take(&question, number, now.unix_ms) == Some(Taken::Yes) =>
+                if self.elsewhere.take(question, case.number, now.unix_ms) == Some(Taken::Yes) =>
             {
-                return self.conclude(judged, message.id, Word::Approved, &case, now, out);
+                self.conclude(judged, message.id, Word::Approved, &case, now, out);
             }
-            Earlier::Open { question, until_ms } => {
-                case.open = Some(Open { question, left_ms: until_ms.saturating_sub(now.unix_ms) });
+            Earlier::Denied { question, said } => {
+                out.records.push(told(question, case.number, now));
+                let word = Word::Denied(said.as_deref());
+                self.conclude(judged, message.id, word, &case, now, out);
             }
-            Earlier::Nothing | Earlier::Granted { .. } => {}
+            Earlier::Nothing | Earlier::Open { .. } | Earlier::Granted { .. } => {
+                self.wait(line, judged, message, case, now, out);
+            }
         }
-        self.wait(line.bytes.to_vec(), judged, message, case, now, out);
     }
 
     /// Puts a call where it waits, and asks about it unless an open question is about the same.
-    pub(super) fn wait(
+    fn wait(
         &mut self,
         line: Vec<u8>,
         judged: Exchange<'_, Judged>,
@@ -100,7 +114,12 @@ impl Session {
         let policy = Arc::clone(&self.terms.policy.revision);
         let here = self.holds.like(&case.binding, &policy);
         let here = here.map(|hold| (hold.question.clone(), left_ms(hold.closes_us, now)));
-        let elsewhere = case.open.as_ref().map(|open| (open.question.clone(), open.left_ms));
+        let elsewhere = match &case.earlier {
+            Earlier::Open { question, until_ms } => {
+                Some((question.clone(), until_ms.saturating_sub(now.unix_ms)))
+            }
+            Earlier::Nothing | Earlier::Granted { .. } | Earlier::Denied { .. } => None,
+        };
         let open = here.or(elsewhere);
         let is_new = open.is_none();
         let asked = open.or_else(|| Some(((self.random_word)()?, self.terms.approval.timeout_ms)));
@@ -110,13 +129,15 @@ impl Session {
         };
         let progress = progress(message, now);
         let patience_us = later(case.since, self.terms.approval.patience_ms);
-        let asks_host = channels.contains(&Channel::Host) && !case.host_was_asked;
+        let asks_host =
+            channels.contains(&Channel::Host) && !case.host_was_asked && !self.holds.is_in_host(&question);
         let Case { number, since, spends, binding, .. } = case;
         let hold = Hold {
             number,
             line,
             id: id.key(),
             question,
+            joined: !is_new,
             binding,
             policy,
             why: wish.in_words(),
@@ -162,10 +183,10 @@ impl Session {
         out.commit_first = true;
     }
 
-    /// Where the question may be put: where the rule and the file want it, and where somebody can be asked.
+    /// Where the question may be put: where the rules and the file want it, and where somebody can be asked.
     fn channels(&self, wish: &Wish, message: &Message<'_>) -> Vec<Channel> {
         let approval = &self.terms.approval;
-        let is_wanted = |channel: &Channel| wish.channels.is_empty() || wish.channels.contains(channel);
+        let is_wanted = |channel: &Channel| wish.channels.contains(channel);
         let is_there = |channel: &Channel| match channel {
             Channel::Local => true,
             Channel::Host => {
@@ -213,6 +234,12 @@ impl Session {
         add(parameters.as_bytes());
         hash.finalize().into()
     }
+}
+
+/// A person's no has reached whoever made the call again.
+pub(super) fn told(question: &str, number: u64, now: Now) -> Record {
+    let (question, number) = (question.into(), Some(number));
+    Record::Turn(Turn { question, unix_ms: now.unix_ms, number, kind: TurnKind::Told, reason: None })
 }
 
 fn progress(message: &Message<'_>, now: Now) -> Option<Progress> {

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use super::client::Leaving;
 use super::effect::Outbox;
 use super::exchange::{Emit, Exchange, Judged, Moment, Origin, Subject, Word};
-use super::hold::{Hold, InHost, Ruling, Taken};
-use super::question::Case;
+use super::hold::{Earlier, Heard, Hold, InHost, Ruling, Taken};
+use super::question::{Case, told};
 use super::refusal::About;
 use super::session::Session;
 use crate::call::Reading;
@@ -27,31 +27,42 @@ impl Session {
         let mut out = Outbox::default();
         let mut all = self.holds.take_put_off(now.steady_us);
         all.extend(rulings);
-        let denied: HashSet<Box<str>> =
-            all.iter().filter(|ruling| !ruling.approves).map(|ruling| ruling.question.clone()).collect();
+        let denials = all.iter().filter(|ruling| ruling.heard == Heard::No);
+        let denied: HashSet<Box<str>> = denials.map(|ruling| ruling.question.clone()).collect();
         for ruling in all {
-            if ruling.approves && denied.contains(&ruling.question) {
+            if ruling.heard == Heard::Yes && denied.contains(&ruling.question) {
                 continue;
             }
-            for number in self.holds.of_question(&ruling.question) {
-                self.ruled_on(number, &ruling, now, &mut out);
+            // All at once: one that has to ask anew must not find another that still waits for this.
+            let numbers = self.holds.of_question(&ruling.question);
+            let waiting: Vec<Hold> =
+                numbers.into_iter().filter_map(|number| self.holds.take(number)).collect();
+            for hold in waiting {
+                self.ruled_on(hold, &ruling, now, &mut out);
             }
         }
         self.between(&mut out);
         out
     }
 
-    fn ruled_on(&mut self, number: u64, ruling: &Ruling, now: Now, out: &mut Outbox) {
-        let Some(hold) = self.holds.take(number) else { return };
-        if !ruling.approves {
-            hold.close_host(out);
-            return self.settle(hold, Word::Denied(ruling.said.as_deref()), now, out);
-        }
-        if *hold.policy != *self.terms.policy.revision {
+    fn ruled_on(&mut self, hold: Hold, ruling: &Ruling, now: Now, out: &mut Outbox) {
+        match ruling.heard {
+            Heard::No => {
+                hold.close_host(out);
+                out.records.extend(hold.joined.then(|| told(&hold.question, hold.number, now)));
+                return self.settle(hold, Word::Denied(ruling.said.as_deref()), now, out);
+            }
+            Heard::TakenBack => {
+                hold.close_host(out);
+                return self.settle(hold, Word::Released, now, out);
+            }
             // They said yes to what another policy asked.
-            return self.settle(hold, Word::Released, now, out);
+            Heard::Yes if *hold.policy != *self.terms.policy.revision => {
+                return self.settle(hold, Word::Released, now, out);
+            }
+            Heard::Yes => {}
         }
-        match self.elsewhere.take(&hold.question, number, now.unix_ms) {
+        match self.elsewhere.take(&hold.question, hold.number, now.unix_ms) {
             Some(Taken::Yes) => {
                 hold.close_host(out);
                 self.settle(hold, Word::Approved, now, out);
@@ -99,6 +110,8 @@ impl Session {
                     self.settle(hold, Word::Released, now, &mut out);
                 }
             }
+            // An approval of what another policy asked would be good for nothing.
+            self.withdraw_pending(now, &mut out);
         }
         for hold in self.holds.take_due(now.steady_us) {
             self.due(hold, now, &mut out);
@@ -138,11 +151,13 @@ impl Session {
         let id = message.id.filter(|_| word != Word::Cancelled).map(|id| Cow::Borrowed(id.raw()));
         let origin = Origin { line: &line, id, about: About::Call, modern, number };
         let binding = self.binding(&message);
-        let case = Case { number, since, spends, binding, open: None, host_was_asked: false };
+        let mut case =
+            Case { number, since, spends, binding, earlier: Earlier::Nothing, host_was_asked: false };
         let moment = Moment { told: &case.spends, ..self.moment(now) };
         let judged = Exchange::new(origin, Subject::Call(call)).judge(&moment);
         if word == Word::Released && judged.waits(&moment) {
-            return self.wait(line.clone(), judged, &message, case, now, out);
+            case.earlier = self.earlier(&binding, now);
+            return self.go_by_earlier(line.clone(), judged, &message, case, now, out);
         }
         self.conclude(judged, message.id, word, &case, now, out);
     }
@@ -180,7 +195,10 @@ impl Session {
     /// The client takes back a call that waits.
     pub(super) fn take_back(&mut self, id: Id<'_>, now: Now, out: &mut Outbox) {
         if let Some(hold) = self.holds.take_id(&id.key()) {
-            hold.close_host(out);
+            if matches!(hold.in_host, InHost::Asked(_)) {
+                hold.close_host(out);
+                self.holds.hand_on_host(&hold.question);
+            }
             self.turn(&hold, TurnKind::Withdrawn, now, out);
             self.settle(hold, Word::Cancelled, now, out);
         }
@@ -196,17 +214,16 @@ impl Session {
         }
         // An agent that is named may come back in another session.
         if self.info.agent.is_none() {
-            for question in self.holds.take_pending() {
-                let kind = TurnKind::Withdrawn;
-                out.records.push(Record::Turn(Turn {
-                    question,
-                    unix_ms: now.unix_ms,
-                    number: None,
-                    kind,
-                    reason: None,
-                }));
-            }
+            self.withdraw_pending(now, out);
         }
+    }
+
+    /// Closes the questions that are open though their calls were answered.
+    fn withdraw_pending(&mut self, now: Now, out: &mut Outbox) {
+        let (unix_ms, kind) = (now.unix_ms, TurnKind::Withdrawn);
+        let turn = |question| Turn { question, unix_ms, number: None, kind, reason: None };
+        out.records
+            .extend(self.holds.take_pending().into_iter().map(|question| Record::Turn(turn(question))));
     }
 
     /// Something happened to the question of a call, unless others wait for it still.

@@ -12,6 +12,9 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// All that there are.
+    pub const ALL: [Self; 2] = [Self::Local, Self::Host];
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {

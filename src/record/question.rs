@@ -133,8 +133,10 @@ pub enum TurnKind {
     Pending,
     /// Nobody answered in time.
     Expired,
-    /// Its call was taken back, or is gone with its session or its server.
+    /// Its call was taken back, or is gone with its session or its server; or the policy is another one.
     Withdrawn,
+    /// Whoever made the call again was told of the no.
+    Told,
 }
 
 impl TurnKind {
@@ -146,6 +148,7 @@ impl TurnKind {
             Self::Pending => "pending",
             Self::Expired => "expired",
             Self::Withdrawn => "withdrawn",
+            Self::Told => "told",
         }
     }
 
@@ -153,7 +156,7 @@ impl TurnKind {
     pub fn channel(self) -> Option<Channel> {
         match self {
             Self::ApprovedInHost | Self::DeniedInHost => Some(Channel::Host),
-            Self::Pending | Self::Expired | Self::Withdrawn => None,
+            Self::Pending | Self::Expired | Self::Withdrawn | Self::Told => None,
         }
     }
 }

@@ -26,7 +26,7 @@ const LONGEST: i64 = 31 * 86_400_000;
 pub(super) fn approval(mut section: Section<'_>, reading: &mut Reading) -> Approval {
     let default = Approval::default();
     let host_agents = section.strings("host_agents", reading);
-    let approval = Approval {
+    let mut approval = Approval {
         timeout_ms: clock(&mut section, "timeout", default.timeout_ms, reading),
         patience_ms: clock(&mut section, "patience", default.patience_ms, reading),
         on_timeout: section.word("on_timeout", reading).map(Spanned::into_inner).unwrap_or_default(),
@@ -49,6 +49,17 @@ pub(super) fn approval(mut section: Section<'_>, reading: &mut Reading) -> Appro
             reading.note_with(section.key_span("channels"), "the channel `host` is for no agent yet", hint);
         }
         Some(_) | None => {}
+    }
+    if asks_in_host && approval.confirm == Confirm::Tty {
+        approval.channels.retain(|channel| *channel != Channel::Host);
+        let message = "hosts are not asked where approvals come from a terminal (`confirm = \"tty\"`)";
+        let hint = "take `host` out of `channels`, or `confirm` away";
+        let at = section.key_span("channels");
+        if approval.channels.is_empty() {
+            reading.fault_with(at, message, hint);
+        } else {
+            reading.note_with(at, message, hint);
+        }
     }
     section.finish(reading);
     approval

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Exchange, Judged, Moment, Settled, Subject};
 use crate::guard::hold::OnTimeout;
 use crate::guard::refusal::Cause;
-use crate::policy::{By, Channel, Class, Mode, Severity, Traces};
+use crate::policy::{By, Channel, Class, Effect, Match, Mode, Rule, Severity, Traces};
 use crate::record::{Outcome, Telling};
 use crate::wire::shown;
 
@@ -43,7 +43,7 @@ pub(in crate::guard) struct Wish {
     pub why: Option<Arc<str>>,
     pub severity: Severity,
     pub class: Class,
-    /// Where the rule wants it to be answered; anywhere if it does not say.
+    /// Where all the rules that ask let it be answered.
     pub channels: Vec<Channel>,
     /// What people are told of it.
     pub telling: Option<Box<Telling>>,
@@ -66,7 +66,7 @@ impl<'a> Exchange<'a, Judged> {
         self.origin.id.is_some() && self.cause(moment) == Some(Cause::ApprovalUnavailable)
     }
 
-    /// What is to be asked.
+    /// What is to be asked: in the words of the acting rule, and as carefully as any rule that matched wants it.
     pub fn wish(&self, moment: &Moment<'_>) -> Wish {
         let by = self.stage.verdict.as_ref().map_or(By::Default, |verdict| verdict.acting.by);
         let (method, tool, arguments) = match &self.subject {
@@ -77,23 +77,45 @@ impl<'a> Exchange<'a, Judged> {
             ),
             Subject::Malformed(_) => Default::default(),
         };
-        let rule = match by {
-            By::Rule(index) => moment.policy.rules.get(index),
-            By::Default | By::SelfProtection | By::Malformed => None,
+        let acted = self.acted(moment);
+        let asks = |found: &Match| found.effect == Effect::RequireApproval && found.mode == Mode::Enforce;
+        let asking: Vec<&Rule> =
+            acted.iter().filter(|(found, _)| asks(found)).map(|(_, rule)| *rule).collect();
+        let lets = |channel: &Channel| {
+            asking.iter().all(|rule| rule.channels.is_empty() || rule.channels.contains(channel))
         };
+        let own = acted.iter().find(|(found, _)| found.by == by).map(|(_, rule)| rule.class);
+        let careful = acted.iter().map(|(_, rule)| rule.class).find(|class| !class.may_be_asked_in_host());
+        let others = acted.iter().filter(|(found, _)| asks(found) && found.by != by).map(|(found, rule)| {
+            let why = rule.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{} asks, too{why}", moment.policy.rule_id(found.by))
+        });
+        let why = moment.policy.explanation(by).map(str::to_owned);
+        let why: Vec<String> = why.into_iter().chain(others).collect();
         let name = if tool.is_empty() { &method } else { &tool };
         Wish {
             rule: moment.policy.rule_id(by),
             reason: moment.policy.reason(by, Mode::Enforce, &shown(name)).into(),
-            why: moment.policy.explanation(by).map(Into::into),
-            severity: rule.map(|rule| rule.severity).unwrap_or_default(),
-            class: rule.map(|rule| rule.class).unwrap_or_default(),
-            channels: rule.map(|rule| rule.channels.clone()).unwrap_or_default(),
+            why: (!why.is_empty()).then(|| why.join("; ").into()),
+            severity: asking.iter().map(|rule| rule.severity).max().unwrap_or_default(),
+            class: careful.or(own).unwrap_or_default(),
+            channels: Channel::ALL.into_iter().filter(lets).collect(),
             telling: self.telling_of(moment, Some(&shown(name))),
             method,
             tool,
             arguments,
         }
+    }
+
+    /// The rules that had a part in what happens.
+    fn acted<'p>(&self, moment: &Moment<'p>) -> Vec<(Match, &'p Rule)> {
+        let matched = self.stage.verdict.iter().flat_map(|verdict| &verdict.matched);
+        let rule = |found: &Match| match found.by {
+            By::Rule(index) => moment.policy.rules.get(index),
+            By::Default | By::SelfProtection | By::Malformed => None,
+        };
+        let acted = matched.filter(|found| found.acted);
+        acted.filter_map(|found| Some((*found, rule(found)?))).collect()
     }
 
     fn telling_of(&self, moment: &Moment<'_>, name: Option<&str>) -> Option<Box<Telling>> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::guard::{Alone, Earlier, Elsewhere, Like, Pinned, Pins, Ruling, Taken, Written};
+use crate::guard::{Alone, Earlier, Elsewhere, Heard, Like, Pinned, Pins, Ruling, Taken, Written};
 use crate::record::{Question, Record, TurnKind};
 
 /// The questions of a session.
@@ -15,6 +15,10 @@ enum Standing {
     Open,
     Approved,
     Denied,
+    /// After its call was answered: nobody was told yet.
+    DeniedLater,
+    /// Its call was answered.
+    Pending,
     Closed,
 }
 
@@ -28,10 +32,10 @@ impl Desk {
                 }
                 Record::Turn(turn) => match turn.kind {
                     TurnKind::ApprovedInHost => self.stand(&turn.question, Standing::Approved),
-                    TurnKind::DeniedInHost | TurnKind::Expired | TurnKind::Withdrawn => {
+                    TurnKind::DeniedInHost | TurnKind::Expired | TurnKind::Withdrawn | TurnKind::Told => {
                         self.stand(&turn.question, Standing::Closed);
                     }
-                    TurnKind::Pending => {}
+                    TurnKind::Pending => self.stand(&turn.question, Standing::Pending),
                 },
                 Record::Call(_)
                 | Record::Completion(_)
@@ -47,15 +51,22 @@ impl Desk {
 
     /// Takes in what a person rules.
     pub(super) fn rule(&self, ruling: &Ruling) {
-        self.stand(&ruling.question, if ruling.approves { Standing::Approved } else { Standing::Denied });
+        let standing = match ruling.heard {
+            Heard::Yes => Standing::Approved,
+            Heard::No => Standing::Denied,
+            Heard::TakenBack => Standing::Closed,
+        };
+        self.stand(&ruling.question, standing);
     }
 
     fn stand(&self, question: &str, standing: Standing) {
         // Whoever rules on what is closed is told so, and no session hears of it.
         let mut known = self.0.borrow_mut();
         let found = known.iter_mut().find(|(known, _)| *known.id == *question);
-        if let Some((_, of @ (Standing::Open | Standing::Approved))) = found {
-            *of = standing;
+        match found {
+            Some((_, of @ Standing::Pending)) if standing == Standing::Denied => *of = Standing::DeniedLater,
+            Some((_, Standing::Denied | Standing::Closed)) | None => {}
+            Some((_, of)) => *of = standing,
         }
     }
 }
@@ -87,11 +98,14 @@ impl Elsewhere for Desk {
         Some(
             alike
                 .find_map(|(question, standing)| match standing {
-                    Standing::Open if question.until_ms > like.now_ms => {
+                    Standing::Open | Standing::Pending if question.until_ms > like.now_ms => {
                         Some(Earlier::Open { question: question.id.clone(), until_ms: question.until_ms })
                     }
                     Standing::Approved => Some(Earlier::Granted { question: question.id.clone() }),
-                    Standing::Open | Standing::Denied | Standing::Closed => None,
+                    Standing::DeniedLater => {
+                        Some(Earlier::Denied { question: question.id.clone(), said: None })
+                    }
+                    Standing::Open | Standing::Pending | Standing::Denied | Standing::Closed => None,
                 })
                 .unwrap_or_default(),
         )
@@ -105,8 +119,8 @@ impl Elsewhere for Desk {
                 *standing = Standing::Closed;
                 Taken::Yes
             }
-            Some((_, Standing::Denied)) => Taken::Denied,
-            Some((_, Standing::Open | Standing::Closed)) | None => Taken::No,
+            Some((_, Standing::Denied | Standing::DeniedLater)) => Taken::Denied,
+            Some((_, Standing::Open | Standing::Pending | Standing::Closed)) | None => Taken::No,
         })
     }
 }

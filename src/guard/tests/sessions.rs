@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{Driven, Step, terms};
-use crate::guard::{Ruling, Side};
+use crate::guard::{Heard, Ruling, Side};
 use crate::policy::{FailMode, duration_ms};
 use crate::record::{CallRecord, Page, Record};
 
@@ -103,16 +103,22 @@ impl Play {
     /// `word1: yes`, or `word1: no, because`.
     fn ruled(&mut self, ruling: &str) -> Vec<String> {
         let (question, word) = ruling.split_once(": ").expect("a question and a word");
-        let (approves, said) = match word.split_once(", ") {
-            Some((word, said)) => (word == "yes", Some(said.to_owned())),
-            None => (word == "yes", None),
+        let (word, said) = match word.split_once(", ") {
+            Some((word, said)) => (word, Some(said.to_owned())),
+            None => (word, None),
+        };
+        let heard = match word {
+            "yes" => Heard::Yes,
+            "no" => Heard::No,
+            "taken back" => Heard::TakenBack,
+            other => panic!("nobody says `{other}`"),
         };
         let lost = self.lost.clone();
         let driven = self.driven();
-        let ruling = Ruling { question: question.into(), approves, said };
+        let ruling = Ruling { question: question.into(), heard, said };
         driven.desk.rule(&ruling);
         if ruling.said.as_deref() == Some(OVERRULED) {
-            driven.desk.rule(&Ruling { approves: false, ..ruling.clone() });
+            driven.desk.rule(&Ruling { heard: Heard::No, ..ruling.clone() });
         }
         let out = driven.session.ruled(vec![ruling], driven.now);
         let step = driven.perform(out, lost.as_deref());

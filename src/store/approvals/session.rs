@@ -8,19 +8,24 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
 
 use super::write::sealed;
-use crate::guard::{Earlier, Like, Ruling, Taken};
+use crate::guard::{Earlier, Heard, Like, Ruling, Taken};
 use crate::store::following::Following;
 use crate::store::past::Others;
 use crate::store::place::FileId;
 use crate::store::{StoreError, schema};
 
-/// Newest first: a question that is open, or an approval by which a call may still go through.
+/// Newest first: a question that is open, an approval by which a call may still go through, or a denial that nobody was
+/// told of, for as long as a question lasts.
 const LIKE: &str = "SELECT a.question, a.until_ts, a.session, g.grants, g.until_ts, \
-      EXISTS (SELECT 1 FROM turns AS u WHERE u.approval = a.id AND u.kind = 'used') \
+      EXISTS (SELECT 1 FROM turns AS u WHERE u.approval = a.id AND u.kind = 'used'), d.id IS NOT NULL, d.reason \
     FROM approvals AS a LEFT JOIN turns AS g ON g.approval = a.id AND g.kind = 'approved' \
+      LEFT JOIN turns AS d ON d.approval = a.id AND d.kind = 'denied' \
     WHERE a.binding = ?1 AND a.owner = ?2 AND a.policy = ?3 \
-      AND NOT EXISTS (SELECT 1 FROM turns AS t WHERE t.approval = a.id AND (t.kind = 'denied' \
-        OR (g.id IS NULL AND t.kind IN ('expired', 'withdrawn')))) \
+      AND NOT EXISTS (SELECT 1 FROM turns AS t WHERE t.approval = a.id \
+        AND d.id IS NULL AND g.id IS NULL AND t.kind IN ('expired', 'withdrawn')) \
+      AND (d.id IS NULL OR (d.ts + a.until_ts - a.ts > ?4 \
+        AND EXISTS (SELECT 1 FROM turns AS p WHERE p.approval = a.id AND p.kind = 'pending') \
+        AND NOT EXISTS (SELECT 1 FROM turns AS t WHERE t.approval = a.id AND t.kind IN ('used', 'told')))) \
     ORDER BY a.id DESC LIMIT 32";
 
 impl Others {
@@ -83,11 +88,18 @@ impl Others {
 
 fn earlier(connection: &Connection, like: &Like<'_>, binding: &[u8], session: &str) -> Result<Earlier> {
     let mut statement = connection.prepare_cached(LIKE)?;
-    let mut rows = statement.query(params![binding, like.owner, like.policy])?;
+    let mut rows = statement.query(params![binding, like.owner, like.policy, like.now_ms])?;
     let mut open = None;
     while let Some(row) = rows.next()? {
         let (question, until_ms): (String, i64) = (row.get(0)?, row.get(1)?);
         let grant: Option<String> = row.get(3)?;
+        if row.get(6)? {
+            // A question that was asked since, or a word on it, counts for more.
+            if open.is_none() {
+                return Ok(Earlier::Denied { question: question.into(), said: row.get(7)? });
+            }
+            continue;
+        }
         match grant {
             None if until_ms > like.now_ms => {
                 open = open.or(Some(Earlier::Open { question: question.into(), until_ms }));
@@ -156,13 +168,17 @@ impl Rulings {
         }
         let mut statement = connection.prepare_cached(
             "SELECT t.id, a.question, t.kind, t.reason FROM turns AS t JOIN approvals AS a ON a.id = t.approval \
-             WHERE t.id > ?1 AND t.kind IN ('approved', 'denied') ORDER BY t.id",
+             WHERE t.id > ?1 AND t.kind IN ('approved', 'denied', 'withdrawn') ORDER BY t.id",
         )?;
         let rows = statement.query_map([self.last], |row| {
             let kind: String = row.get(2)?;
             let ruling = Ruling {
                 question: row.get::<_, String>(1)?.into(),
-                approves: kind == "approved",
+                heard: match kind.as_str() {
+                    "approved" => Heard::Yes,
+                    "denied" => Heard::No,
+                    _ => Heard::TakenBack,
+                },
                 said: row.get(3)?,
             };
             Ok((row.get::<_, i64>(0)?, ruling))

@@ -84,7 +84,11 @@ impl Asked {
 pub(in crate::store) fn write(connection: &Connection, info: &SessionInfo, turn: &Turn) -> Result<()> {
     let (grant, until) = match turn.kind {
         TurnKind::ApprovedInHost => own_grant(connection, turn)?,
-        TurnKind::DeniedInHost | TurnKind::Pending | TurnKind::Expired | TurnKind::Withdrawn => (None, None),
+        TurnKind::DeniedInHost
+        | TurnKind::Pending
+        | TurnKind::Expired
+        | TurnKind::Withdrawn
+        | TurnKind::Told => (None, None),
     };
     connection
         .prepare_cached(

@@ -37,7 +37,7 @@ CREATE INDEX approvals_until ON approvals (until_ts);
 
 -- What happens to a question. kind: approved | denied (by a person, who is told by the columns from `channel` on) |
 -- pending (its call was answered, the question stays open) | used (a call went through by the approval) | expired |
--- withdrawn. `session` and `number` name the call that an event is about. An approval is good until `until_ts`; `grants`
+-- withdrawn | told (whoever made the call again heard of the denial). `session` and `number` name the call that an event is about. An approval is good until `until_ts`; `grants`
 -- is as above. Denied beats approved, whatever came first, as long as no call has gone through.
 CREATE TABLE turns (
   id       INTEGER PRIMARY KEY,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::clock::unix_ms;
-use crate::guard::{Earlier, Elsewhere, Like, Taken};
+use crate::guard::{Earlier, Elsewhere, Heard, Like, Taken};
 use crate::policy::{Class, Severity};
 use crate::record::{Channel, Confirm, Grant, Question, Turn, TurnKind};
 
@@ -157,6 +157,6 @@ fn rulings_come_to_whoever_looks_once_each() {
     assert_eq!(rulings.news(), []);
     approve(&path, "question1");
     let news = rulings.news();
-    assert_eq!((news.len(), &*news[0].question, news[0].approves), (1, "question1", true));
+    assert_eq!((news.len(), &*news[0].question, news[0].heard), (1, "question1", Heard::Yes));
     assert_eq!(rulings.news(), []);
 }

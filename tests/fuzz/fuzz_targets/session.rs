@@ -8,7 +8,7 @@
 
 use std::sync::LazyLock;
 
-use callgate::guard::{Alone, Opening, Outbox, Passing, Ruling, Session, Side, Terms, Through, Way};
+use callgate::guard::{Alone, Heard, Opening, Outbox, Passing, Ruling, Session, Side, Terms, Through, Way};
 use callgate::policy::{Facts, NoLinks};
 use callgate::record::{Now, SessionInfo};
 use callgate::settings::{Environment, read};
@@ -69,8 +69,9 @@ fn run(policies: &[Terms], data: &[u8]) -> Sent {
                 sent.take(out, session.is_gated());
             }
             Some((word @ (b'y' | b'n'), _)) => {
-                let ruling = Ruling { question: "word".into(), approves: *word == b'y', said: None };
-                sent.approved |= ruling.approves;
+                let heard = if *word == b'y' { Heard::Yes } else { Heard::No };
+                let ruling = Ruling { question: "word".into(), heard, said: None };
+                sent.approved |= heard == Heard::Yes;
                 let out = session.ruled(vec![ruling], now);
                 sent.take(out, session.is_gated());
             }
