@@ -220,6 +220,12 @@ impl<'s> Writer<'s> {
         matches!(last, Err(StoreError::Sqlite(error)) if place::is_damaged(&error))
     }
 
+    fn give_up_opened(&mut self) {
+        // In a statement of its own: whoever opens another file takes this lock.
+        let opened = *self.shared.file();
+        self.give_up_file(opened);
+    }
+
     fn give_up_file(&mut self, opened: Option<FileId>) {
         set_aside(self.shared, opened);
         self.go_on_elsewhere("the file was damaged");
@@ -265,7 +271,7 @@ impl<'s> Writer<'s> {
         let mut done = commit(shared, ledger, &self.connection, &urgent);
         drop(guard);
         if done.as_ref().is_err_and(place::is_damaged) {
-            self.give_up_file(*shared.file());
+            self.give_up_opened();
             done = self.once_more(&urgent);
         }
         // Who is answered may want the ledger at once.
@@ -299,7 +305,7 @@ impl<'s> Writer<'s> {
             return Round::Busy;
         }
         if place::is_damaged(&error) {
-            self.give_up_file(*self.shared.file());
+            self.give_up_opened();
             return Round::Failed(error);
         }
         let text = error.to_string();

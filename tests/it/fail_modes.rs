@@ -324,3 +324,46 @@ fn every_way_to_fail_ends_as_the_table_says() {
     }
     assert_eq!(fs::read_to_string(&fixture).unwrap(), found);
 }
+
+/// What looks into the store while calls pass: each of these has connections of its own to the file that is damaged.
+#[test]
+fn whatever_looks_into_a_store_that_is_damaged_the_session_goes_on() {
+    let all = [
+        ("", "tools = \"probe\"\nrate = { max = 1000, per = \"1h\", by = \"agent\" }\naction = \"deny\"\n"),
+        (
+            "told",
+            "tools = \"told\"\naction = \"deny\"\n[alerts.to.hook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n",
+        ),
+        ("asked", "tools = \"asked\"\naction = \"require_approval\"\n[approval]\ntimeout = \"200ms\"\n"),
+    ];
+    for (first, rule) in all {
+        let home = Home::new();
+        let (_, store) = place(Cause::Damaged, &home);
+        home.write_policy(&format!(
+            "version = 1\nmode = \"enforce\"\nfail_mode = \"closed\"\n[audit]\npath = \"{}\"\n[[rule]]\n{rule}",
+            store.display()
+        ));
+        let mut command = home.sidecar(&["--agent", "bot"], [parts::example("recorder")]);
+        let mut client = McpClient::open(command.env("CALLGATE_RECORD", home.path("record")));
+        for tool in ["probe", first] {
+            client.call(tool, &json!({}));
+        }
+        until(PATIENCE, || (rows(&store, "probe") == 1).then_some(())).expect("the store works at first");
+        break_it(Cause::Damaged, &store, None);
+        for _ in 0..3 {
+            let deadline = Deadline::within(ON_TIME);
+            let answer = client.call("later", &json!({}));
+            assert!(!deadline.left().is_zero(), "{rule}: nobody has a lock");
+            assert!(answer.get("result").is_some(), "{rule}: {answer}");
+            // The damage is noticed within a second.
+            thread::sleep(Duration::from_millis(600));
+        }
+        client.server.close_stdin();
+        assert!(client.server.wait(PATIENCE).is_some(), "{rule}");
+        assert!(rows(&store, "later") >= 1, "{rule}");
+        assert!(
+            !store.with_file_name("spool").read_dir().is_ok_and(|mut all| all.next().is_some()),
+            "{rule}"
+        );
+    }
+}

@@ -155,3 +155,16 @@ fn a_row_tells_how_its_call_ended_in_words() {
     let words: Vec<_> = rows(&path).into_iter().filter_map(|row| row.status).collect();
     assert_eq!(words, all.map(Status::as_str));
 }
+
+#[test]
+fn a_completion_whose_call_is_not_there_is_no_record_that_waits() {
+    let (_folder, path) = folder();
+    let mut store = ready(&path, "s");
+    store.queue(vec![Record::Completion(completion(7))]);
+    // Once it has been taken.
+    put(&mut store, one(1));
+    store.queue(vec![Record::Completion(completion(8))]);
+    thread::sleep(Duration::from_millis(50));
+    finish(store);
+    assert_eq!(events(&path), 1);
+}
