@@ -94,7 +94,7 @@ struct Approve {
 
 /// The command line of `approvals deny`.
 #[derive(Debug, Args)]
-#[command(about = "Refuse a call; also one that was approved and has not gone yet")]
+#[command(about = "Refuse a call, or take back an approval by which calls can still go")]
 struct Deny {
     #[command(flatten)]
     which: Ids,
@@ -133,6 +133,7 @@ impl List {
         if self.watch {
             return watch::run(&path, self.json);
         }
+        self.store.must_be_there_if_named()?;
         let which = if self.all { Which::All } else { Which::Open };
         // To look is no reason to make a store.
         let found = if path.exists() { Approvals::open(&path)?.list(which)? } else { Vec::new() };
@@ -163,28 +164,33 @@ impl List {
 }
 
 impl Ids {
-    /// Rules on each; the first that cannot be ruled on ends it, and what was ruled before stays.
+    /// Rules on each that can be ruled on, and says why the others cannot.
     fn rule(&self, decision: &Decision) -> anyhow::Result<Exit> {
         let path = self.store.path_whatever_the_policy_says()?;
-        let mut failed = None;
-        let mut ruled = Vec::new();
+        let (mut ruled, mut refused, mut failed) = (Vec::new(), Vec::new(), None);
         if path.exists() {
             let desk = Desk { approvals: Approvals::open(&path)?, path: &path };
             for id in &self.questions {
                 match desk.rule(id, decision, self.reason.as_deref(), &typed_at_the_terminal) {
                     Ok(Ok(question)) => ruled.push(question),
-                    Ok(Err(refused)) => failed = Some(refused.told(id)),
-                    Err(error) => failed = Some(error),
-                }
-                if failed.is_some() {
-                    break;
+                    Ok(Err(why)) => refused.push(why.told(id)),
+                    // The store or the terminal: the others would fare no better.
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
                 }
             }
         } else {
-            failed = self.questions.first().map(|id| Refused::Unknown.told(id));
+            refused.extend(self.questions.iter().map(|id| Refused::Unknown.told(id)));
         }
         self.tell(&path, &ruled)?;
-        failed.map_or(Ok(Exit::Done), Err)
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let Some((exit, _)) = refused.first() else { return Ok(Exit::Done) };
+        let whys: Vec<&str> = refused.iter().map(|(_, why)| why.as_str()).collect();
+        Err(exit.because(whys.join("\n")))
     }
 
     /// What holds is told even where another could not be ruled on.

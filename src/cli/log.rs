@@ -110,13 +110,25 @@ impl StorePlace {
         }
     }
 
-    /// As [`Self::path`]; where the policy file is missing or wrong, the usual store: what runs is not asked of the file.
+    /// As [`Self::path`]; where the policy file is wrong, the store that it names all the same, else the usual one: what
+    /// runs is not asked of the file.
     pub fn path_whatever_the_policy_says(&self) -> anyhow::Result<PathBuf> {
         match &self.store {
             Some(path) => Ok(path.clone()),
-            None => {
-                self.place.quiet_config()?.map_or_else(places::default_store, |config| places::store(&config))
+            None => match self.place.quiet_config()? {
+                Some(config) => places::store(&config),
+                None => self.place.store_all_the_same(),
+            },
+        }
+    }
+
+    /// A store that was named and is not there is a slip of the pen; the usual one may be yet to come.
+    pub fn must_be_there_if_named(&self) -> anyhow::Result<()> {
+        match &self.store {
+            Some(path) if !path.exists() => {
+                Err(Exit::Failed.because(format!("there is no audit store at `{}`", path.display())))
             }
+            Some(_) | None => Ok(()),
         }
     }
 

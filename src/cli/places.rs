@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::{Exit, paint};
 use crate::policy::FailMode;
+use crate::policy::schema::parse;
 use crate::proxy::{Reason, Unread, gather, home, home_text};
 use crate::settings::{Config, Environment, Read, read};
 
@@ -70,6 +71,24 @@ impl Place {
         let environment = environment(Some(&path))?;
         let text = gather(&path, &environment).ok();
         Ok(text.and_then(|text| read(&text, &environment).ok()).map(|read| read.config))
+    }
+
+    /// The store of a file that cannot be used: the one that it names, else the usual one. Where neither is certain, it
+    /// is said on stderr.
+    pub fn store_all_the_same(&self) -> anyhow::Result<PathBuf> {
+        let Some(path) = self.file()? else { return default_store() };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
+        let (document, errors) = parse(&text);
+        if let Some(named) = named_store(document.get_ref()) {
+            return Ok(named);
+        }
+        let usual = default_store()?;
+        if !errors.is_empty() {
+            let told = "cannot be used (`callgate policy check` says why)";
+            paint::say(&format!("`{}` {told}; this is about `{}`", path.display(), usual.display()));
+        }
+        Ok(usual)
     }
 
     /// The file, which must exist.
@@ -135,6 +154,16 @@ pub(super) fn default_store() -> anyhow::Result<PathBuf> {
     folder("XDG_DATA_HOME", ".local/share")
         .map(|folder| folder.join("callgate/audit.db"))
         .context("neither $XDG_DATA_HOME nor a home folder is known: set `path` under [audit] in mcp.toml")
+}
+
+/// The store that is named in a file with faults.
+fn named_store(document: &toml::de::DeTable<'_>) -> Option<PathBuf> {
+    let path = document.get("audit")?.get_ref().get("path")?.get_ref().as_str()?;
+    let path = match path.strip_prefix("~/") {
+        Some(below) => home()?.join(below),
+        None => PathBuf::from(path),
+    };
+    path.is_absolute().then_some(path)
 }
 
 /// The store that a config names.

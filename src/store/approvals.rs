@@ -1,7 +1,7 @@
 //! Questions to people, as people see and answer them.
 //!
 //! It refuses to answer in anybody's name: who ruled is recorded as the system tells it. Invariant: a question is ruled
-//! on while it is open; a denial also stops an approval by which no call has gone through yet.
+//! on while it is open; a denial also takes back an approval by which a call could still go through.
 
 mod rows;
 mod session;
@@ -22,7 +22,7 @@ use crate::settings::Durability;
 
 use rows::{COLUMNS, named, question};
 
-pub use rows::{QuestionRow, QuestionState, Ruler, TurnRow};
+pub use rows::{QuestionRow, QuestionState, Ruler, SHORTEST_ID, TurnRow};
 pub use session::Rulings;
 pub(super) use write::{Asked, sealed, write};
 

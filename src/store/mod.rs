@@ -57,7 +57,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use alerts::{AlertRow, Alerts, Came, Claimed, DeliveryRow, DeliveryState};
-pub use approvals::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, Rulings, TurnRow, Which};
+pub use approvals::{
+    Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, Rulings, SHORTEST_ID, TurnRow, Which,
+};
 pub use error::{NotNow, StoreError};
 pub use keys::{Added, ApiKey, Keys, Revoked, Scope, Secret};
 pub use known::{CalledWith, ToolRow};

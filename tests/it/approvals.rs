@@ -137,9 +137,44 @@ fn what_was_approved_can_be_denied_until_the_call_has_gone() {
     assert_eq!(home.run(&["approvals", "approve", &question, "--grant", "30m", "--json"]).code, Some(0));
     assert_eq!(home.run(&["approvals", "deny", &question]).code, Some(0));
     let refused = client.call("delete_file", &json!({"path": "a"}));
+    assert_eq!(refused["error"]["data"]["type"], "approval_denied", "it was not told yet: {refused}");
+    let refused = client.call("delete_file", &json!({"path": "a"}));
     assert_eq!(refused["error"]["data"]["type"], "approval_pending", "it is asked about anew: {refused}");
     assert_ne!(id(&listed(&home, 1)[0]), question);
     assert_eq!(home.run(&["approvals", "approve", &question, "--grant", "always"]).code, Some(2));
+}
+
+#[test]
+fn what_lets_many_calls_go_can_be_taken_back() {
+    for grant in ["session", "30m"] {
+        let (home, mut client) = held("patience = \"100ms\"", &json!({"path": "a"}));
+        let question = id(&listed(&home, 1)[0]);
+        client.answer_to(&json!(100));
+        assert_eq!(home.run(&["approvals", "approve", &question, "--grant", grant]).code, Some(0));
+        assert!(client.call("delete_file", &json!({"path": "a"})).get("result").is_some(), "{grant}");
+        assert_eq!(home.run(&["approvals", "deny", &question]).code, Some(0), "{grant}");
+        let refused = client.call("delete_file", &json!({"path": "a"}));
+        assert_eq!(refused["error"]["data"]["type"], "approval_pending", "{refused}");
+        let again = home.run(&["approvals", "deny", &question]);
+        assert!(again.code == Some(1) && again.err.contains("denied already"), "{again:?}");
+    }
+}
+
+#[test]
+fn a_policy_file_with_a_fault_hides_no_question_and_a_store_that_is_not_there_is_told() {
+    let home = Home::new();
+    let store = home.path("elsewhere/audit.db");
+    let audit = format!("[audit]\npath = \"{}\"\n", store.display());
+    home.write_policy(&(asks("") + &audit));
+    let (mut client, _record) = home.converse(&[]);
+    send(&mut client, 100, &json!({"path": "a"}));
+    listed(&home, 1);
+    home.replace_policy(&format!("version = 1\nmoed = 1\n{audit}"));
+    listed(&home, 1);
+    let told = home.run(&["approvals", "--store", "typo.db"]);
+    assert!(told.code == Some(1) && told.err.contains("there is no audit store at `typo.db`"), "{told:?}");
+    let told = home.run(&["approvals", "--config", "typo.toml"]);
+    assert!(told.code == Some(2) && told.err.contains("typo.toml"), "{told:?}");
 }
 
 #[test]

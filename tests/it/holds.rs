@@ -268,3 +268,49 @@ fn a_client_that_can_be_told_waits_longer_than_its_own_timeout() {
     let waited = until(Duration::from_secs(5), || home.rows()[0].latency_us);
     assert!(waited.is_some(), "it is completed like any other");
 }
+
+#[test]
+fn one_yes_lets_one_of_three_alike_go_and_the_others_can_be_answered() {
+    let home = Home::with_policy(&asks("on_timeout = \"allow\""));
+    let (mut client, record) = home.converse(&["--agent", "bot"]);
+    for id in [100, 101, 102] {
+        let params = json!({"name": "delete_file", "arguments": {"path": "a"}});
+        let frame = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        client.send_raw(format!("{frame}\n").as_bytes());
+    }
+    let desk = desk(&home);
+    let mut before = String::new();
+    for (left, decision) in [(2, Decision::Approve(None)), (1, Decision::Approve(None)), (0, Decision::Deny)]
+    {
+        let asked = || desk.list(Which::Open).unwrap().pop().filter(|asked| asked.id != before);
+        let question = until(PATIENCE, asked).unwrap_or_else(|| panic!("{left} wait for nobody"));
+        rule(&desk, &question.id, &decision);
+        before = question.id;
+    }
+    let refused = client.answer_to(&json!(102));
+    assert_eq!(refused["error"]["data"]["type"], "approval_denied", "{refused}");
+    let ran = String::from_utf8(record.bytes_from(0)).unwrap().matches("delete_file").count();
+    assert_eq!(ran, 2);
+}
+
+#[test]
+fn a_question_that_one_session_takes_back_is_asked_by_the_other_that_waits() {
+    let home = Home::with_policy(&asks(""));
+    let call = json!({"name": "delete_file", "arguments": {"path": "a"}});
+    let mut clients = [home.converse(&["--agent", "bot"]).0, home.converse(&["--agent", "bot"]).0];
+    let desk = desk(&home);
+    for client in &mut clients {
+        let frame = json!({"jsonrpc": "2.0", "id": 100, "method": "tools/call", "params": call});
+        client.send_raw(format!("{frame}\n").as_bytes());
+        await_open(&desk, 1);
+    }
+    let first = await_open(&desk, 1).remove(0);
+    let [one, other] = &mut clients;
+    one.send_raw(
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":100}}\n",
+    );
+    let asked = || desk.list(Which::Open).unwrap().pop().filter(|asked| asked.id != first.id);
+    let second = until(PATIENCE, asked).expect("who still waits has to ask");
+    rule(&desk, &second.id, &Decision::Approve(None));
+    assert!(other.answer_to(&json!(100)).get("result").is_some());
+}

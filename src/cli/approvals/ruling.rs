@@ -10,7 +10,7 @@ use anstream::adapter::strip_str;
 use super::{as_text, words};
 use crate::cli::Exit;
 use crate::proxy::{Asking, user};
-use crate::store::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, ancestry};
+use crate::store::{Approvals, Decision, QuestionRow, QuestionState, Ruled, Ruler, SHORTEST_ID, ancestry};
 use crate::wire::shown;
 
 /// The questions, and where they are kept.
@@ -34,16 +34,21 @@ pub(super) type Typed<'a> = &'a dyn Fn(&str, &QuestionRow) -> anyhow::Result<Opt
 
 impl Refused {
     /// For people, with the exit code that it has.
-    pub fn told(&self, id: &str) -> anyhow::Error {
-        let id = shown(id);
+    pub fn told(&self, id: &str) -> (Exit, String) {
+        let name = shown(id);
         match self {
-            Self::Unknown => Exit::Usage.because(format!(
-                "no question has the id `{id}`: `callgate approvals` lists those that are open"
-            )),
-            Self::Ambiguous => {
-                Exit::Usage.because(format!("several questions begin with `{id}`: write more of it"))
+            Self::Unknown if id.chars().count() < SHORTEST_ID => {
+                let hint = format!("write {SHORTEST_ID} characters or more of one in `callgate approvals`");
+                (Exit::Usage, format!("`{name}` is too short for an id: {hint}"))
             }
-            Self::Because(why) => Exit::Failed.because(why.clone()),
+            Self::Unknown => {
+                let hint = "`callgate approvals` lists those that are open";
+                (Exit::Usage, format!("no question has the id `{name}`: {hint}"))
+            }
+            Self::Ambiguous => {
+                (Exit::Usage, format!("several questions begin with `{name}`: write more of it"))
+            }
+            Self::Because(why) => (Exit::Failed, why.clone()),
         }
     }
 }

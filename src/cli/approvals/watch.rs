@@ -23,7 +23,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// After so many looks time alone may have closed a question.
 const LOOKS_A_SECOND: u32 = 20;
 
-const HELP: &str = "a N [once|session|30m] approve · d N [why] deny · l list · q quit";
+const HELP: &str =
+    "a N [once|session|30m] approve, else for what the question says · d N [why] deny · l list · q quit";
 
 /// Runs until interrupted, told to quit, or nobody reads.
 pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<Exit> {
@@ -124,6 +125,20 @@ impl Inbox<'_> {
         Ok(out.flush()?)
     }
 
+    /// Tells once more of all that are open, under the numbers that they have.
+    fn list(&self) -> anyhow::Result<()> {
+        let asking = Asking::new(self.desk.path);
+        let mut out = anstream::stdout().lock();
+        for (number, id) in &self.numbers {
+            for question in self.desk.approvals.find(id)? {
+                let number = painted(BOLD, format!("[{number}]"));
+                writeln!(out, "{number} {}", as_text(&asking, &question))?;
+            }
+        }
+        writeln!(out, "{}", painted(DIM, format!("    {} waiting", self.numbers.len())))?;
+        Ok(out.flush()?)
+    }
+
     /// Does what was typed.
     fn obey(&mut self, line: &str) -> anyhow::Result<()> {
         let mut words = line.split_whitespace();
@@ -133,10 +148,7 @@ impl Inbox<'_> {
         let id = number.and_then(|number: u32| self.numbers.get(&number)).cloned();
         match (verb, id) {
             ("", _) => Ok(()),
-            ("l" | "list", _) => {
-                self.numbers.clear();
-                self.look()
-            }
+            ("l" | "list", _) => self.list(),
             ("a" | "approve", Some(id)) => match Grant::from_word(&rest) {
                 Some(grant) => self.rule(&id, &Decision::Approve(Some(grant)), None),
                 None if rest.is_empty() => self.rule(&id, &Decision::Approve(None), None),
@@ -145,6 +157,7 @@ impl Inbox<'_> {
             ("d" | "deny", Some(id)) => {
                 self.rule(&id, &Decision::Deny, Some(rest.as_str()).filter(|rest| !rest.is_empty()))
             }
+            ("a" | "approve" | "d" | "deny", None) if number.is_none() => complain("which one? `a 1`, `d 1`"),
             ("a" | "approve" | "d" | "deny", None) => complain("no open question has that number"),
             (_, _) => complain(HELP),
         }

@@ -13,6 +13,9 @@ use crate::wire::shown;
 
 /// How much of the arguments people are shown, characters; `--json` has all.
 const ARGUMENTS: usize = 2_000;
+/// The store has no secrets, and the beginning of what is long.
+const NOT_EXACT: &str =
+    "as stored, without secrets: the call no longer waits, or its arguments are over 1 MiB";
 /// Where what is said of a question begins, characters.
 const FAR_IN: usize = 9;
 
@@ -66,19 +69,19 @@ pub(super) fn ruled(question: &QuestionRow) -> String {
 pub(super) fn closed(question: &QuestionRow) -> String {
     let how = match question.state {
         QuestionState::Open => "open",
-        QuestionState::Approved if question.turns.iter().any(|turn| turn.kind == "used") => {
-            "approved, and the call has gone"
-        }
+        QuestionState::Approved if !question.may_be_used(unix_ms()) => "approved, and the call has gone",
         QuestionState::Approved => "approved already",
         QuestionState::Denied => "denied already",
         QuestionState::Expired => "closed: nobody answered in time",
-        QuestionState::Withdrawn => "closed: the call was taken back, or its session has ended",
+        QuestionState::Withdrawn => {
+            "closed: the call was taken back, its session has ended, or the policy is another one"
+        }
     };
     format!("question {} is {how}", question.id)
 }
 
 fn turned(turn: &TurnRow) -> String {
-    let mut parts = vec![format!("{:<9}{}", turn.kind, painted(DIM, local_time(&rfc3339(turn.unix_ms))))];
+    let mut parts = vec![format!("{:<8} {}", turn.kind, painted(DIM, local_time(&rfc3339(turn.unix_ms))))];
     parts.extend(turn.grant.map(|grant| format!("for {grant}")));
     if let Some(channel) = &turn.channel {
         parts.push(format!("in {channel} as {}", shown(turn.by.user.as_deref().unwrap_or("?"))));
@@ -110,7 +113,7 @@ fn arguments(question: &QuestionRow, exact: Option<&str>) -> String {
         0 => String::new(),
         _ => painted(RED, format!("… and {rest} characters more; --json shows all")),
     };
-    let note = if exact.is_some() { String::new() } else { painted(DIM, "  (as stored, without secrets)") };
+    let note = if exact.is_some() { String::new() } else { painted(DIM, format!("  ({NOT_EXACT})")) };
     format!("{shown}{cut}{note}")
 }
 
@@ -194,7 +197,7 @@ mod tests {
         );
         assert_snapshot!(plain(&sample(), None), @r#"
         3f8k2m1q7c9w0x5d  open, 0 s left  bank/pay\u{202e}
-          what   {"amount": 1.10}  (as stored, without secrets)
+          what   {"amount": 1.10}  (as stored, without secrets: the call no longer waits, or its arguments are over 1 MiB)
           who    agent bot, client cl\u{1b}[31mient, call 0123456789-3
           why    rule 1 (pay) in policy "p": money does not\u{a}come back [money]
           since  THEN, severity high

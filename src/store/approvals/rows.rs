@@ -9,7 +9,7 @@ use crate::clock::unix_ms;
 use crate::record::Grant;
 
 /// The shortest beginning of an id that stands for it, characters.
-const SHORTEST: usize = 4;
+pub const SHORTEST_ID: usize = 4;
 
 /// A question, and all that has happened to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl QuestionRow {
     pub(super) fn may_be_ruled(&self, decision: &Decision) -> bool {
         match (self.state, decision) {
             (QuestionState::Open, _) => true,
-            (QuestionState::Approved, Decision::Deny) => !self.turns.iter().any(|turn| turn.kind == "used"),
+            (QuestionState::Approved, Decision::Deny) => self.may_be_used(unix_ms()),
             (
                 QuestionState::Approved
                 | QuestionState::Denied
@@ -147,6 +147,17 @@ impl QuestionRow {
                 _,
             ) => false,
         }
+    }
+
+    /// Whether a call can still go through by its approval, as far as is known here.
+    pub fn may_be_used(&self, now_ms: i64) -> bool {
+        let is_used = self.turns.iter().any(|turn| turn.kind == "used");
+        let approved = self.turns.iter().rev().find(|turn| turn.kind == "approved");
+        approved.is_some_and(|turn| match turn.grant {
+            Some(Grant::Once) | None => !is_used,
+            Some(Grant::Session) => true,
+            Some(Grant::For(_)) => turn.until_ms.is_none_or(|until| until > now_ms),
+        })
     }
 
     fn state(&self, now_ms: i64) -> QuestionState {
@@ -174,7 +185,7 @@ pub(super) fn named(connection: &Connection, id: &str) -> rusqlite::Result<Vec<Q
     if let Some(found) = exact {
         return Ok(vec![found.turned(connection)?]);
     }
-    if id.len() < SHORTEST {
+    if id.len() < SHORTEST_ID {
         return Ok(Vec::new());
     }
     let sql = format!("{COLUMNS} WHERE substr(question, 1, length(?1)) = ?1 ORDER BY id LIMIT 2");

@@ -112,7 +112,10 @@ fn a_call_of_2026_07_28_is_made_again_with_the_persons_word() {
     let desk = desk(&home);
     rule(&desk, &await_open(&desk, 1)[0].id, &Decision::Deny);
     await_open(&desk, 0);
+    // Whoever makes the call again is told, once.
+    let told = face.ask(&modern(&key, 4, &can, None)).json();
+    assert_eq!(told["error"]["data"]["type"], "approval_denied", "{told}");
     // Who cannot ask its person waits for another.
-    let denied = ruled(&home, &face, &modern(&key, 4, &json!({}), None), &Decision::Deny);
+    let denied = ruled(&home, &face, &modern(&key, 5, &json!({}), None), &Decision::Deny);
     assert_eq!(denied.json()["error"]["data"]["type"], "approval_denied", "{denied:?}");
 }
