@@ -273,6 +273,11 @@ fn checked(url: &Spanned<String>, reading: &mut Reading) -> bool {
         reading.fault_with(url.span(), "`url` holds what may be a secret", hint);
         return false;
     }
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name)).unwrap_or_default();
+    if text.starts_with("http://") && !server::is_loopback(name.trim_matches(['[', ']'])) {
+        let hint = "`https://`, unless you trust all between here and there";
+        reading.note_with(url.span(), "whoever is on the way can read these alerts", hint);
+    }
     true
 }
 

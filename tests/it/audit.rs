@@ -270,13 +270,33 @@ fn verify_tells_whole_from_tampered_from_cut_short_from_not_to_be_told() {
     assert!(told.code == Some(6) && told.out.contains("its last rows are gone"), "{told:?}");
 
     tamper(&home, "UPDATE sessions SET agent = 'somebody else'");
-    let told = home.run(&["audit", "verify", "--json"]);
+    let told = home.run(&["audit", "verify", "--json", "--store", home.store().to_str().unwrap()]);
     let faults = &told.json()["faults"];
     assert!(told.code == Some(5) && faults[0]["fault"] == "changed", "{told:?}");
 
-    fs::remove_file(home.store().with_extension("db.key")).unwrap();
+    let key = home.store().with_extension("db.key");
+    fs::remove_file(&key).unwrap();
     let told = home.run(&["audit", "verify"]);
     assert!(told.code == Some(5) && told.out.contains("the store's key is not beside it"), "{told:?}");
+
+    for end in ["", "-wal", "-shm"] {
+        fs::remove_file(format!("{}{end}", home.store().display())).ok();
+    }
+    let (mut client, _record) = home.converse(&[]);
+    client.call("read_file", &json!({}));
+    client.server.close_stdin();
+    client.server.wait(PATIENCE).unwrap();
+    fs::remove_file(&key).unwrap();
+    let told = home.run(&["audit", "verify"]);
+    assert!(told.code == Some(1) && told.out.starts_with("cannot be told: "), "{told:?}");
+
+    for end in ["-wal", "-shm"] {
+        fs::remove_file(format!("{}{end}", home.store().display())).ok();
+    }
+    fs::write(home.store(), "").unwrap();
+    let told = home.run(&["audit", "verify"]);
+    assert!(told.code == Some(6) && told.err.contains("is empty"), "{told:?}");
+    assert_eq!(fs::metadata(home.store()).unwrap().len(), 0, "who looks changes nothing");
 }
 
 fn verified(home: &Home) -> Verification {

@@ -26,10 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const VERIFY: &str = "\
 Exit code 5 where rows were changed, forged or taken from the middle; 6 where all that is wrong is that a \
-session's last rows are gone; 1 where it could not be told. A chain that is broken alerts everybody under [alerts.to].
+session's last rows are gone, or that the file is empty; 1 where it cannot be told, as without the store's key. A chain \
+that is broken alerts everybody under [alerts.to].
 
-Who can write the file and its key can make it whole again: keep copies elsewhere. Of a session that did not end by \
-itself (kill -9) nobody can tell whether there were later rows.";
+The chain holds sessions, modes, calls, gaps and notices; not what people were asked and said, warnings and alerts. Who can \
+write the file and its key can make it whole again: keep copies elsewhere. Of the last session nobody can tell whether \
+there were later rows if it did not end by itself (kill -9), or if its checkpoint was taken away with them.";
 
 /// The command line of `audit verify`.
 #[derive(Debug, Args)]
@@ -44,7 +46,17 @@ pub(in crate::cli) struct Verify {
 
 impl Verify {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let (path, config) = self.store.path_and_config()?;
+        let path = self.store.path_whatever_the_policy_says()?;
+        let settings = self.store.quiet_config()?.map(|config| config.settings.alerts).unwrap_or_default();
+        // To open it would fill it.
+        if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+            let text = format!("`{}` is empty: what was in the audit store is gone", path.display());
+            let sender = Sender::new(&path);
+            sender.adopt(&settings);
+            sender.alarm(Topic::ChainBroken, &text);
+            sender.finish(PATIENCE);
+            return Err(Exit::Truncated.because(text));
+        }
         let found = Reader::open(&path)?.verify()?;
         let mut out = anstream::stdout().lock();
         if self.json {
@@ -55,15 +67,14 @@ impl Verify {
         out.flush()?;
         // Whether the alert can be kept or not, the exit code tells what was found.
         if !found.faults.is_empty()
-            && let Err(error) = tell(&path, &config.settings.alerts, &found)
+            && let Err(error) = tell(&path, &settings, &found)
         {
             writeln!(anstream::stderr(), "{} nobody was alerted: {error:#}", painted(YELLOW, "note:"))?;
         }
         Ok(match &*found.faults {
-            [] => Exit::Done,
-            faults if faults.iter().all(|fault| matches!(fault, ChainFault::CutShort { .. })) => {
-                Exit::Truncated
-            }
+            [] if found.is_sealed => Exit::Done,
+            [] => Exit::Failed,
+            faults if are_cut_short(faults) => Exit::Truncated,
             _ => Exit::Tampered,
         })
     }
@@ -86,16 +97,27 @@ fn tell(path: &Path, settings: &Settings, found: &Verification) -> anyhow::Resul
     Ok(())
 }
 
+fn are_cut_short(faults: &[ChainFault]) -> bool {
+    faults.iter().all(|fault| matches!(fault, ChainFault::CutShort { .. }))
+}
+
 fn report(found: &Verification) -> String {
     let Verification { rows, sessions, faults, is_sealed } = found;
-    let (style, verdict) = if faults.is_empty() { (GREEN, "whole") } else { (RED, "broken") };
-    let mut lines = vec![format!("{}: {rows} rows of {sessions} sessions", painted(style, verdict))];
+    let (style, verdict) = match &**faults {
+        [] if *is_sealed => (GREEN, "whole"),
+        [] => (YELLOW, "cannot be told"),
+        faults if are_cut_short(faults) => (RED, "cut short"),
+        _ => (RED, "tampered"),
+    };
+    let s = |count: u64| if count == 1 { "" } else { "s" };
+    let counts = format!("{rows} row{} of {sessions} session{}", s(*rows), s(*sessions));
+    let mut lines = vec![format!("{}: {counts}", painted(style, verdict))];
     lines.extend(faults.iter().take(MOST_TOLD).map(|fault| format!("  {}", in_words(fault))));
     if faults.len() > MOST_TOLD {
         lines.push(format!("  and {} more (--json has them all)", faults.len() - MOST_TOLD));
     }
     if !is_sealed {
-        let note = "the store's key is not beside it, so its checkpoints were believed";
+        let note = "the store's key is not beside it, so what its checkpoints say was believed";
         lines.push(format!("{} {note}", painted(YELLOW, "note:")));
     }
     lines.join("\n")
@@ -106,10 +128,15 @@ fn in_words(fault: &ChainFault) -> String {
         ChainFault::Changed { session, n } => {
             format!("session {}: row {n} was changed, or stood behind another row", shown(session))
         }
+        ChainFault::Gone { session, n: 0 } => format!("session {}: its first rows are gone", shown(session)),
         ChainFault::Gone { session, n } => format!("session {}: row {n} is gone", shown(session)),
         ChainFault::CutShort { session, n } => {
             format!("session {}: its last rows are gone, it had {n}", shown(session))
         }
-        ChainFault::Checkpoint { id } => format!("checkpoint {id} does not carry the store's seal"),
+        ChainFault::Checkpoint { id } => {
+            format!(
+                "checkpoint {id} does not carry the seal of the store's key: one of the two is not the one that was"
+            )
+        }
     }
 }

@@ -114,6 +114,6 @@ fn place(text: &str) -> Option<(&str, &str, Option<u16>)> {
     Some((scheme, host, port.flatten()))
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
