@@ -35,7 +35,7 @@ pub(super) struct Ack {
     /// All warnings of this session
     #[arg(long, value_name = "ID", conflicts_with = "call")]
     session: Option<String>,
-    /// What to remember of it
+    /// What to remember of those that are acknowledged
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     #[command(flatten)]
@@ -48,6 +48,9 @@ pub(super) struct Ack {
 impl Ack {
     /// Acknowledges, or lists.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.note.is_some() && self.call.is_none() && self.session.is_none() {
+            return Err(Exit::Usage.because("`--note` needs a REF or a `--session` to go with"));
+        }
         let path = self.store.path_whatever_the_policy_says()?;
         let which = match (&self.call, &self.session) {
             (Some(call), _) => Warned::Call(call),

@@ -138,12 +138,20 @@ impl Start {
 
 /// The same, with people told of trouble and the outbox emptied.
 pub(super) fn heard(options: Options, alerts: &Arc<Sender>) -> Options {
-    let (troubled, ringing) = (Arc::clone(alerts), Arc::clone(alerts));
-    let on_trouble = move |text: &str| {
-        paint::say(text);
-        troubled.alarm(Topic::StoreFailing, text);
+    let telling = |topic| {
+        let alerts = Arc::clone(alerts);
+        Box::new(move |text: &str| {
+            paint::say(text);
+            alerts.alarm(topic, text);
+        })
     };
-    Options { on_trouble: Box::new(on_trouble), on_alerts: Box::new(move || ringing.ring()), ..options }
+    let ringing = Arc::clone(alerts);
+    Options {
+        on_trouble: telling(Topic::StoreFailing),
+        on_recovery: telling(Topic::StoreRecovered),
+        on_alerts: Box::new(move || ringing.ring()),
+        ..options
+    }
 }
 
 /// The last revision of `path` that took force, from the usual store: the file that would name another is missing.

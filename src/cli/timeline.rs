@@ -56,6 +56,21 @@ enum Event {
     Turn(Box<QuestionRow>, usize),
 }
 
+impl Event {
+    /// The number of the call that it is about; what is about none comes last.
+    fn number(&self) -> i64 {
+        match self {
+            Self::Call(row) => {
+                let id = row.tool_call_id.as_deref().and_then(|id| id.rsplit('-').next()?.parse().ok());
+                id.unwrap_or(i64::MAX)
+            }
+            Self::Notice(_) => i64::MAX,
+            Self::Warning(row) => row.number,
+            Self::Question(question) | Self::Turn(question, _) => question.number,
+        }
+    }
+}
+
 impl Timeline {
     /// Tells it.
     pub fn run(self) -> anyhow::Result<Exit> {
@@ -84,8 +99,8 @@ impl Timeline {
                 events.push((turn.unix_ms, Event::Turn(Box::new(question.clone()), index)));
             }
         }
-        // A call, then what was asked and said about it: the sort keeps what came at one moment in this order.
-        events.sort_by_key(|(at, _)| *at);
+        // A call, then what was asked and said about it: the sort keeps what is about one call in this order.
+        events.sort_by_key(|(at, event)| (*at, event.number()));
         self.print(&session, &events)
     }
 
@@ -100,6 +115,9 @@ impl Timeline {
             }
         }
         let typed = self.session.split('-').next().unwrap_or_default();
+        if typed.is_empty() {
+            return Err(Exit::Usage.because("name a session, or how it begins; `last` is the newest"));
+        }
         let exact = Filter { session: Some(typed.to_owned()), limit: Some(1_000), ..Filter::default() };
         let mut found: Vec<String> = if typed == "last" {
             known.first().cloned().into_iter().collect()

@@ -74,6 +74,8 @@ pub enum Topic {
     ModeLowered,
     /// The audit store cannot be written.
     StoreFailing,
+    /// It can be again, or what had waited is in it.
+    StoreRecovered,
     /// The audit store was changed by something else.
     ChainBroken,
     /// `callgate alerts test`.
@@ -89,6 +91,7 @@ impl Topic {
             Self::PolicyRefused => "policy_refused",
             Self::ModeLowered => "mode_lowered",
             Self::StoreFailing => "store_failing",
+            Self::StoreRecovered => "store_recovered",
             Self::ChainBroken => "chain_broken",
             Self::Test => "test",
         }
@@ -97,7 +100,7 @@ impl Topic {
     /// How bad it is, where no rule says so.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Test => Severity::Low,
+            Self::StoreRecovered | Self::Test => Severity::Low,
             Self::Call | Self::ApprovalAsked => Severity::Medium,
             Self::PolicyRefused | Self::ModeLowered => Severity::High,
             Self::StoreFailing | Self::ChainBroken => Severity::Critical,

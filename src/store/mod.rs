@@ -104,6 +104,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// Is given one line for people whenever writing begins to fail.
     pub on_trouble: Box<dyn Fn(&str) + Send + Sync>,
+    /// Is given one line for people when that is over, or what had waited is written.
+    pub on_recovery: Box<dyn Fn(&str) + Send + Sync>,
     /// Is called after each commit with alerts in it. Must not wait.
     pub on_alerts: Box<dyn Fn() + Send + Sync>,
 }
@@ -117,6 +119,7 @@ impl Options {
             durability: Durability::default(),
             queue_bytes: 64 << 20,
             on_trouble: Box::new(|_| {}),
+            on_recovery: Box::new(|_| {}),
             on_alerts: Box::new(|| {}),
         }
     }
@@ -344,7 +347,10 @@ impl Shared {
     }
 
     fn is_well(&self) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if trouble.is_some() {
+            (self.options.on_recovery)("audit store: it can be written again");
+        }
     }
 
     /// On the call path, so that a session of refusals alone still has its log copied.

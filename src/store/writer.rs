@@ -130,7 +130,7 @@ impl<'s> Writer<'s> {
                     let taken = spool::take_in(&shared.options.path, &connection, key);
                     if taken > 0 {
                         let text = format!("audit store: took in {taken} records that had waited");
-                        (shared.options.on_trouble)(&text);
+                        (shared.options.on_recovery)(&text);
                     }
                     *shared.ledger() = Some(ledger);
                     shared.is_well();

@@ -2,8 +2,8 @@
 
 -- One row for each alert, written in the transaction of its call; only `audit prune` takes any away, and none that still
 -- waits. `alert` is random and travels with it, so that a receiver knows one that comes twice. `topic`: call |
--- policy_refused | mode_lowered | store_failing | chain_broken. `same` is a hash of what it is about, by which repeats are
--- found. No argument of a call is in any column.
+-- approval_asked | policy_refused | mode_lowered | store_failing | store_recovered | chain_broken. `same` is a hash of
+-- what it is about, by which repeats are found. No argument of a call is in any column.
 CREATE TABLE alerts (
   id       INTEGER PRIMARY KEY,
   alert    TEXT    NOT NULL UNIQUE,
