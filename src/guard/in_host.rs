@@ -6,7 +6,8 @@
 
 use super::effect::Outbox;
 use super::exchange::Word;
-use super::hold::{AskedInHost, ByResult, Earlier, Hold, InHost};
+use super::hold::{Earlier, Hold, InHost};
+use super::holds::{AskedInHost, ByResult};
 use super::question::{Case, told};
 use super::session::Session;
 use crate::record::{Now, Record, Turn, TurnKind};

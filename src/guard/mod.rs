@@ -16,6 +16,7 @@ mod exchange;
 mod flight;
 mod hidden;
 mod hold;
+mod holds;
 mod in_host;
 mod past;
 mod pins;

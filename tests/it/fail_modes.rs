@@ -356,7 +356,7 @@ fn whatever_looks_into_a_store_that_is_damaged_the_session_goes_on() {
             assert!(!deadline.left().is_zero(), "{rule}: nobody has a lock");
             assert!(answer.get("result").is_some(), "{rule}: {answer}");
             // The damage is noticed within a second.
-            thread::sleep(Duration::from_millis(600));
+            until(Duration::from_millis(600), || None::<()>);
         }
         client.server.close_stdin();
         assert!(client.server.wait(PATIENCE).is_some(), "{rule}");

@@ -41,8 +41,8 @@ fn what_could_not_be_written_is_taken_in_once_by_the_next_process() {
     for round in ["next", "another"] {
         let said = Arc::new(Mutex::new(Vec::<String>::new()));
         let listening = Arc::clone(&said);
-        let on_trouble = Box::new(move |line: &str| listening.lock().unwrap().push(line.to_owned()));
-        let store = Store::start(Options { on_trouble, ..Options::new(path.clone()) }, info(round));
+        let on_recovery = Box::new(move |line: &str| listening.lock().unwrap().push(line.to_owned()));
+        let store = Store::start(Options { on_recovery, ..Options::new(path.clone()) }, info(round));
         store.queue(vec![Record::Call(call(1))]);
         assert_eq!(store.finish(PATIENCE).unwritten, 0);
         let took_in = said.lock().unwrap().iter().any(|line| line.contains("took in 4 records"));

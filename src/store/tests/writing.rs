@@ -164,7 +164,11 @@ fn a_completion_whose_call_is_not_there_is_no_record_that_waits() {
     // Once it has been taken.
     put(&mut store, one(1));
     store.queue(vec![Record::Completion(completion(8))]);
-    thread::sleep(Duration::from_millis(50));
+    let until = clock::now().steady_us + 30_000_000;
+    while store.shared.queue.unwritten() > 0 {
+        assert!(clock::now().steady_us < until, "it waits for ever");
+        thread::yield_now();
+    }
     finish(store);
     assert_eq!(events(&path), 1);
 }
