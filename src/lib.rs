@@ -55,7 +55,8 @@
 //! - While nothing in a session can enforce, nothing in it can hold a byte back: a chunk leaves before it is looked
 //!   at, but for lines that may be an answer with which the agent is told something, or one to a question of our own.
 //! - A call is held with a question that is in the store, is judged anew by the bytes that were held, and is answered once.
-//!   No frame names a question; an approval for one call lets one call through. Where an outbox must be committed first, no byte of it leaves before the commit, unless `fail_mode` says so.
+//!   No frame names a question; an approval for one call lets one call through. Where an outbox must be committed first,
+//!   no byte of it leaves before the commit, unless `fail_mode` says so.
 //! - No call sees two policies: a reload is taken over between frames, and each record names its revision.
 //! - What rules look back on changes in the step that judges a call, so that no call beside it comes in between. What
 //!   is lost of it restricts more, never less.
@@ -122,13 +123,14 @@
 //! 3. `guard/exchange.rs` and `guard/session.rs`, then `client.rs` and `server.rs`: the enforcement, without I/O.
 //!    `guard/asked.rs` and `within.rs` are what servers ask, `tasks.rs` is work that goes on after its call is answered.
 //!    `guard/past.rs` is what a session remembers, `store/past.rs` what it tells other processes. `guard/hold.rs`,
-//!    `question.rs`, `ruling.rs` and `in_host.rs` are people in the loop, with `proxy/waiting.rs` and `store/approvals.rs`;
-//!    `proxy/held.rs` and `cli/approvals.rs` are what people see of a call that waits; `guard/warn.rs` is what
-//!    agents are told.
+//!    `holds.rs`, `question.rs`, `ruling.rs` and `in_host.rs` are people in the loop, with `proxy/waiting.rs` and
+//!    `store/approvals.rs`; `proxy/held.rs` and `cli/approvals.rs` are what people see of a call that waits;
+//!    `guard/warn.rs` is what agents are told.
 //! 4. `wire/strict.rs` and `wire/frame.rs`: what a frame must be, and `wire/malformed.rs` for what it must not.
 //! 5. `proxy/driver.rs`, `evidence.rs`, `reload.rs`, `shutdown.rs`: how effects become I/O. `transport/remote.rs` and
 //!    `http.rs` with what is below them: how a server behind a URL becomes two streams. `serve/mod.rs`: how a session
-//!    becomes HTTP, and `store/keys.rs`: who may open one. `proxy/edit.rs` and `settings/edit.rs`: how a program changes the policy file.
+//!    becomes HTTP, and `store/keys.rs`: who may open one. `proxy/edit.rs` and `settings/edit.rs`: how a program changes
+//!    the policy file.
 //! 6. `store/mod.rs` and `store/migrations`: what is kept, and how many processes share it; `place.rs`: the file itself.
 //! 7. `settings.rs`, `policy/schema` and `policy/compile`: how a file becomes a policy; `policy/parts.rs`: how several do;
 //!    `policy/lint.rs` and `policy/blind.rs`: what its author may not have meant.
