@@ -127,11 +127,10 @@ impl Holds {
         [again, first, revised].into_iter().flatten().min()
     }
 
-    /// Those that are due: no longer among the others until they are put back.
-    pub fn take_due(&mut self, now_us: u64) -> Vec<Hold> {
-        let due: Vec<u64> =
-            self.due.iter().take_while(|(due, _)| *due <= now_us).map(|(_, number)| *number).collect();
-        due.into_iter().filter_map(|number| self.take(number)).collect()
+    /// The first that is due: no longer among the others until it is put back.
+    pub fn take_due(&mut self, now_us: u64) -> Option<Hold> {
+        let (due, number) = *self.due.first()?;
+        if due <= now_us { self.take(number) } else { None }
     }
 
     /// A revision took force.

@@ -113,7 +113,7 @@ impl Session {
             // An approval of what another policy asked would be good for nothing.
             self.withdraw_pending(now, &mut out);
         }
-        for hold in self.holds.take_due(now.steady_us) {
+        while let Some(hold) = self.holds.take_due(now.steady_us) {
             self.due(hold, now, &mut out);
         }
         let late = self.ruled(Vec::new(), now);
