@@ -145,9 +145,12 @@ impl Timeline {
     fn print(&self, session: &str, events: &[(i64, Event)]) -> anyhow::Result<Exit> {
         let mut out = anstream::stdout().lock();
         if self.json {
-            let events: Vec<Value> =
-                events.iter().map(|(at, event)| as_json(*at, event)).collect::<Result<_, _>>()?;
-            writeln!(out, "{}", json!({"session": session, "events": events}))?;
+            // One by one: a long session has hundreds of thousands.
+            write!(out, "{{\"session\":{},\"events\":[", Value::from(session))?;
+            for (index, (at, event)) in events.iter().enumerate() {
+                write!(out, "{}{}", if index == 0 { "" } else { "," }, as_json(*at, event)?)?;
+            }
+            writeln!(out, "]}}")?;
             return Ok(Exit::Done);
         }
         writeln!(out, "{} {}", painted(DIM, "session"), painted(BOLD, session))?;

@@ -50,9 +50,26 @@ pub enum StoreError {
     /// The writer thread has ended.
     #[error("the writer has ended")]
     Gone,
-    /// SQLite's own words.
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    /// What SQLite says.
+    #[error("{}", in_words(.0))]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// What people meet, in their words; the rest in SQLite's.
+fn in_words(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => "the file is no audit store, for it is no SQLite file".to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program keeps the file locked: try again".to_owned()
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Why [`super::Store::commit_now`] did not commit. The records come back; none of them is written.
