@@ -36,7 +36,8 @@ fn a_server_that_dies_is_answered_for_and_its_session_is_gone() {
         assert_eq!((&body["id"], &body["error"]["data"]["executed"]), (&json!(1), &json!(null)));
         let gone = until(PATIENCE, || (client.call("read_file", &json!({})).status == 404).then_some(()));
         assert!(gone.is_some());
-        assert_eq!(stage.home.await_rows(1)[0].status.as_deref(), Some("no_reply"));
+        let ended = || stage.home.await_rows(1)[0].status.clone();
+        assert_eq!(until(PATIENCE, ended).as_deref(), Some("no_reply"));
     }
 }
 
