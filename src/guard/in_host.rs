@@ -10,7 +10,7 @@ use super::hold::{Earlier, Hold, InHost};
 use super::holds::{AskedInHost, ByResult};
 use super::question::{Case, told};
 use super::session::Session;
-use crate::record::{Now, Record, Turn, TurnKind};
+use crate::record::{Grant, Now, Record, Turn, TurnKind};
 use crate::wire::{
     Frame, Id, IdKey, Json, Message, ask_by_result, elicitation, mcp, read, shown, taken_back,
 };
@@ -93,9 +93,15 @@ impl Session {
     fn asked_in_words(&self, message: &Message<'_>, why: &str) -> String {
         let method = message.method.as_deref().unwrap_or_default();
         let name = message.name.or(message.uri).and_then(Json::as_str).unwrap_or_default();
+        // Who would say yes to one call may not say it to all like it.
+        let lasts = match self.terms.approval.grant {
+            Grant::Once => String::new(),
+            Grant::Session => " A yes is for all calls like it until the session ends.".to_owned(),
+            Grant::For(_) => format!(" A yes is for all calls like it for {}.", self.terms.approval.grant),
+        };
         let arguments = shown(message.arguments.map_or("{}", Json::text));
         format!(
-            "May this call run? {} `{}` of server `{}` with {}. It waits for a person: {why}.",
+            "May this call run? {} `{}` of server `{}` with {}. It waits for a person: {why}.{lasts}",
             shown(method),
             shown(&name),
             shown(&self.info.server),

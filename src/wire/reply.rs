@@ -79,7 +79,7 @@ fn form(message: &str) -> Value {
             "properties": { "approve": {
                 "type": "boolean",
                 "title": "Approve",
-                "description": "Whether this one call may run"
+                "description": "Whether it may run"
             } },
             "required": ["approve"]
         }
