@@ -273,8 +273,9 @@ fn checked(url: &Spanned<String>, reading: &mut Reading) -> bool {
         reading.fault_with(url.span(), "`url` holds what may be a secret", hint);
         return false;
     }
-    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name)).unwrap_or_default();
-    if text.starts_with("http://") && !server::is_loopback(name.trim_matches(['[', ']'])) {
+    let origin = format!("http://{}", host.unwrap_or_default());
+    let is_near = server::place(&origin).is_some_and(|(_, host, _)| server::is_loopback(host));
+    if text.starts_with("http://") && !is_near {
         let hint = "`https://`, unless you trust all between here and there";
         reading.note_with(url.span(), "whoever is on the way can read these alerts", hint);
     }

@@ -94,7 +94,7 @@ pub(super) fn syslog(section: &mut Section<'_>, reading: &mut Reading) -> Option
 }
 
 /// `scheme://host[:port]`, the host without brackets; no user, no path.
-fn place(text: &str) -> Option<(&str, &str, Option<u16>)> {
+pub(super) fn place(text: &str) -> Option<(&str, &str, Option<u16>)> {
     let (scheme, rest) = text.split_once("://")?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.contains(|c: char| c.is_whitespace() || c.is_control() || "@/?#".contains(c)) {

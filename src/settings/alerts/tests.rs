@@ -67,6 +67,22 @@ fn a_destination_that_could_not_be_reached_or_would_give_a_secret_away_is_a_faul
 }
 
 #[test]
+fn what_others_on_the_way_can_read_is_noted_and_this_machine_is_not_on_the_way() {
+    for (url, notes) in [
+        ("http://alerts.example/callgate", 1),
+        ("http://[2001:db8::1]:8080/", 1),
+        ("https://alerts.example/", 0),
+        ("http://127.0.0.1:8080/", 0),
+        ("http://localhost/callgate", 0),
+        ("http://[::1]/", 0),
+        ("http://[::1]:8080", 0),
+    ] {
+        let source = format!("version = 1\n[alerts.to.x]\nkind = \"webhook\"\nurl = \"{url}\"\n");
+        assert_eq!(read(&source, &Environment::default()).unwrap().notes.len(), notes, "{url}");
+    }
+}
+
+#[test]
 fn a_rule_alerts_only_destinations_that_there_are_and_only_where_something_happens() {
     let to = "[alerts.to.oncall]\nkind = \"webhook\"\nurl_env = \"U\"\n";
     for (rule, told) in [
