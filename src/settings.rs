@@ -99,6 +99,15 @@ pub fn suddenly_blank(old: &str, new: &str) -> Option<String> {
     blank.filter_map(Part::path).find(|path| was_full(path)).map(str::to_owned)
 }
 
+/// The audit store that a file names which may have faults, and whether all of its text could be read as TOML.
+pub fn named_store(source: &str, environment: &Environment) -> (Option<PathBuf>, bool) {
+    let (document, errors) = schema::parse(source);
+    let mut reading = Reading::default();
+    let audit = Section::new("", 0..0, document.get_ref()).table("audit", &mut reading);
+    let path = audit.and_then(|section| sections::audit(section, environment, &mut reading).path);
+    (path, errors.is_empty())
+}
+
 /// What a file is read against.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {

@@ -18,7 +18,7 @@ use crate::alert::{Sender, of_our_own, send, sentence, told};
 use crate::policy::schema::did_you_mean;
 use crate::record::Topic;
 use crate::settings::{Alerts as Settings, Destination};
-use crate::store::{AlertRow, Alerts, DeliveryRow};
+use crate::store::{AlertRow, Alerts, DeliveryRow, StoreError};
 use crate::wire::shown;
 
 /// How many delivered alerts are shown beside the others.
@@ -170,7 +170,7 @@ impl Retry {
     fn run(self) -> anyhow::Result<Exit> {
         let (path, config) = self.store.path_and_config()?;
         if !path.exists() {
-            return Err(Exit::Failed.because(format!("there is no audit store at `{}`", path.display())));
+            return Err(StoreError::Missing { path }.into());
         }
         let alerts = Alerts::open(&path)?;
         for id in &self.ids {

@@ -125,9 +125,7 @@ impl StorePlace {
     /// A store that was named and is not there is a slip of the pen; the usual one may be yet to come.
     pub fn must_be_there_if_named(&self) -> anyhow::Result<()> {
         match &self.store {
-            Some(path) if !path.exists() => {
-                Err(Exit::Failed.because(format!("there is no audit store at `{}`", path.display())))
-            }
+            Some(path) if !path.exists() => Err(StoreError::Missing { path: path.clone() }.into()),
             Some(_) | None => Ok(()),
         }
     }

@@ -10,9 +10,8 @@ use clap::Args;
 
 use super::{Exit, paint};
 use crate::policy::FailMode;
-use crate::policy::schema::parse;
 use crate::proxy::{Reason, Unread, gather, home, home_text};
-use crate::settings::{Config, Environment, Read, read};
+use crate::settings::{Config, Environment, Read, named_store, read};
 
 /// How long the end of a process waits for alerts that are just due; the others stay in the store.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
@@ -79,12 +78,12 @@ impl Place {
         let Some(path) = self.file()? else { return default_store() };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Exit::Usage.because(format!("cannot read `{}`: {error}", path.display())))?;
-        let (document, errors) = parse(&text);
-        if let Some(named) = named_store(document.get_ref()) {
+        let (named, is_whole) = named_store(&text, &environment(Some(&path))?);
+        if let Some(named) = named {
             return Ok(named);
         }
         let usual = default_store()?;
-        if !errors.is_empty() {
+        if !is_whole {
             let told = "cannot be used (`callgate policy check` says why)";
             paint::say(&format!("`{}` {told}; this is about `{}`", path.display(), usual.display()));
         }
@@ -154,16 +153,6 @@ pub(super) fn default_store() -> anyhow::Result<PathBuf> {
     folder("XDG_DATA_HOME", ".local/share")
         .map(|folder| folder.join("callgate/audit.db"))
         .context("neither $XDG_DATA_HOME nor a home folder is known: set `path` under [audit] in mcp.toml")
-}
-
-/// The store that is named in a file with faults.
-fn named_store(document: &toml::de::DeTable<'_>) -> Option<PathBuf> {
-    let path = document.get("audit")?.get_ref().get("path")?.get_ref().as_str()?;
-    let path = match path.strip_prefix("~/") {
-        Some(below) => home()?.join(below),
-        None => PathBuf::from(path),
-    };
-    path.is_absolute().then_some(path)
 }
 
 /// The store that a config names.

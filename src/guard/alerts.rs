@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::{Acting, Alerted, By, Policy, Severity};
+use crate::policy::{Acting, Alerted, Policy, Severity};
 use crate::record::{Recipients, Telling};
 
 /// Which destinations there are, and from which severity on each hears of rules that do not name it.
@@ -45,10 +45,7 @@ impl Routes {
         if self.all.is_empty() {
             return None;
         }
-        let rule = match acting.by {
-            By::Rule(index) => policy.rules.get(index),
-            By::Default | By::SelfProtection | By::Malformed => None,
-        };
+        let rule = policy.rule(acting.by);
         let severity = rule.map_or_else(Severity::default, |rule| rule.severity);
         let to = match (rule.map(|rule| &rule.alert), name) {
             (None | Some(Alerted::BySeverity), Some(_)) => self.by_severity(severity),

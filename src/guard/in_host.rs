@@ -145,14 +145,7 @@ impl Session {
             Said::Nothing => return,
         };
         if self.holds.is_left_open(&asked.question) && now.steady_us < asked.closes_us {
-            let (question, number) = (asked.question.clone(), Some(asked.number));
-            out.records.push(Record::Turn(Turn {
-                question,
-                unix_ms: now.unix_ms,
-                number,
-                kind,
-                reason: None,
-            }));
+            out.records.push(Record::Turn(Turn::new(&asked.question, Some(asked.number), kind, now)));
         }
     }
 
@@ -188,13 +181,7 @@ impl Session {
             Said::No => TurnKind::DeniedInHost,
             Said::Nothing => return Some(said),
         };
-        out.records.push(Record::Turn(Turn {
-            question: asked.question.clone(),
-            unix_ms: now.unix_ms,
-            number: Some(case.number),
-            kind,
-            reason: None,
-        }));
+        out.records.push(Record::Turn(Turn::new(&asked.question, Some(case.number), kind, now)));
         out.records.extend((said == Said::No).then(|| told(&asked.question, case.number, now)));
         out.commit_first = true;
         Some(said)

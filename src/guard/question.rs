@@ -62,7 +62,7 @@ impl Session {
             Some(Said::Yes | Said::Nothing) => case.host_was_asked = true,
             None => {}
         }
-        self.go_by_earlier(line.bytes.to_vec(), judged, message, case, now, out);
+        self.wait(line.bytes.to_vec(), judged, message, case, now, out);
     }
 
     /// What there is of questions about a call like this.
@@ -72,35 +72,24 @@ impl Session {
         self.elsewhere.earlier(&alike).unwrap_or_default()
     }
 
-    /// A call goes the way that people said of one like it; else it waits.
-    pub(super) fn go_by_earlier(
-        &mut self,
-        line: Vec<u8>,
-        judged: Exchange<'_, Judged>,
-        message: &Message<'_>,
-        case: Case,
-        now: Now,
-        out: &mut Outbox,
-    ) {
+    /// What people have said already of a call like this.
+    fn word_of_earlier<'c>(&self, case: &'c Case, now: Now, out: &mut Outbox) -> Option<Word<'c>> {
         match &case.earlier {
-            Earlier::Granted { question }
-                if self.elsewhere.take(question, case.number, now.unix_ms) == Some(Taken::Yes) =>
-            {
-                self.conclude(judged, message.id, Word::Approved, &case, now, out);
+            Earlier::Granted { question } => {
+                let taken = self.elsewhere.take(question, case.number, now.unix_ms);
+                (taken == Some(Taken::Yes)).then_some(Word::Approved)
             }
             Earlier::Denied { question, said } => {
                 out.records.push(told(question, case.number, now));
-                let word = Word::Denied(said.as_deref());
-                self.conclude(judged, message.id, word, &case, now, out);
+                Some(Word::Denied(said.as_deref()))
             }
-            Earlier::Nothing | Earlier::Open { .. } | Earlier::Granted { .. } => {
-                self.wait(line, judged, message, case, now, out);
-            }
+            Earlier::Nothing | Earlier::Open { .. } => None,
         }
     }
 
-    /// Puts a call where it waits, and asks about it unless an open question is about the same.
-    fn wait(
+    /// A call goes the way that people said of one like it. Else it waits, and is asked about unless an open question is
+    /// about the same.
+    pub(super) fn wait(
         &mut self,
         line: Vec<u8>,
         judged: Exchange<'_, Judged>,
@@ -109,6 +98,9 @@ impl Session {
         now: Now,
         out: &mut Outbox,
     ) {
+        if let Some(word) = self.word_of_earlier(&case, now, out) {
+            return self.conclude(judged, message.id, word, &case, now, out);
+        }
         let wish = judged.wish(&self.moment(now));
         let channels = self.channels(&wish, message);
         let policy = Arc::clone(&self.terms.policy.revision);
@@ -238,8 +230,7 @@ impl Session {
 
 /// A person's no has reached whoever made the call again.
 pub(super) fn told(question: &str, number: u64, now: Now) -> Record {
-    let (question, number) = (question.into(), Some(number));
-    Record::Turn(Turn { question, unix_ms: now.unix_ms, number, kind: TurnKind::Told, reason: None })
+    Record::Turn(Turn::new(question, Some(number), TurnKind::Told, now))
 }
 
 fn progress(message: &Message<'_>, now: Now) -> Option<Progress> {

@@ -157,7 +157,7 @@ impl Session {
         let judged = Exchange::new(origin, Subject::Call(call)).judge(&moment);
         if word == Word::Released && judged.waits(&moment) {
             case.earlier = self.earlier(&binding, now);
-            return self.go_by_earlier(line.clone(), judged, &message, case, now, out);
+            return self.wait(line.clone(), judged, &message, case, now, out);
         }
         self.conclude(judged, message.id, word, &case, now, out);
     }
@@ -220,10 +220,8 @@ impl Session {
 
     /// Closes the questions that are open though their calls were answered.
     fn withdraw_pending(&mut self, now: Now, out: &mut Outbox) {
-        let (unix_ms, kind) = (now.unix_ms, TurnKind::Withdrawn);
-        let turn = |question| Turn { question, unix_ms, number: None, kind, reason: None };
-        out.records
-            .extend(self.holds.take_pending().into_iter().map(|question| Record::Turn(turn(question))));
+        let withdrawn = |question: Box<str>| Turn::new(&question, None, TurnKind::Withdrawn, now);
+        out.records.extend(self.holds.take_pending().into_iter().map(withdrawn).map(Record::Turn));
     }
 
     /// Something happened to the question of a call, unless others wait for it still.
@@ -232,8 +230,7 @@ impl Session {
         if is_shared && matches!(kind, TurnKind::Expired | TurnKind::Withdrawn) {
             return;
         }
-        let (question, number) = (hold.question.clone(), Some(hold.number));
-        out.records.push(Record::Turn(Turn { question, unix_ms: now.unix_ms, number, kind, reason: None }));
+        out.records.push(Record::Turn(Turn::new(&hold.question, Some(hold.number), kind, now)));
     }
 
     /// Keeps what we say to both ends out of the middle of their lines.

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{By, Mode, Policy};
+use super::{By, Mode, Policy, Rule};
 use crate::wire::shown;
 
 static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("default"));
@@ -12,6 +12,14 @@ static SELF_PROTECTION: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("callgat
 static MALFORMED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("malformed"));
 
 impl Policy {
+    /// The rule that spoke; `None` where it was none of them.
+    pub fn rule(&self, by: By) -> Option<&Rule> {
+        match by {
+            By::Rule(index) => self.rules.get(index),
+            By::Default | By::SelfProtection | By::Malformed => None,
+        }
+    }
+
     /// The name under which records and answers speak of it; `default` for an index that this policy lacks.
     pub fn rule_id(&self, by: By) -> Arc<str> {
         match by {

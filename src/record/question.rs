@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Telling;
+use super::{Now, Telling};
 use crate::policy::{Class, Severity, duration_ms, duration_text};
 
 pub use crate::policy::Channel;
@@ -120,6 +120,13 @@ pub struct Turn {
     pub kind: TurnKind,
     /// What the person said of it.
     pub reason: Option<String>,
+}
+
+impl Turn {
+    /// One that a session writes by itself, now.
+    pub fn new(question: &str, number: Option<u64>, kind: TurnKind, now: Now) -> Self {
+        Self { question: question.into(), unix_ms: now.unix_ms, number, kind, reason: None }
+    }
 }
 
 /// Kinds of [`Turn`] that a session writes by itself.

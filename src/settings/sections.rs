@@ -94,7 +94,7 @@ fn identity(mut section: Section<'_>, environment: &Environment, reading: &mut R
     identity
 }
 
-fn audit(mut section: Section<'_>, environment: &Environment, reading: &mut Reading) -> Audit {
+pub(super) fn audit(mut section: Section<'_>, environment: &Environment, reading: &mut Reading) -> Audit {
     let default = Audit::default();
     let audit = Audit {
         path: absolute(section.string("path", reading), "path", environment, reading).map(PathBuf::from),

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::holds::asks;
+use crate::holds::{asks, send_call};
 use crate::support::home::{Home, Told, until};
 use crate::support::process::{Line, McpClient, PATIENCE, Piped};
 
@@ -21,14 +21,8 @@ use crate::support::process::{Line, McpClient, PATIENCE, Piped};
 fn held(settings: &str, arguments: &Value) -> (Home, McpClient) {
     let home = Home::with_policy(&asks(settings));
     let (mut client, _record) = home.converse(&["--agent", "bot"]);
-    send(&mut client, 100, arguments);
+    send_call(&mut client, 100, arguments);
     (home, client)
-}
-
-fn send(client: &mut McpClient, id: u64, arguments: &Value) {
-    let params = json!({"name": "delete_file", "arguments": arguments});
-    let frame = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
-    client.send_raw(format!("{frame}\n").as_bytes());
 }
 
 /// The open questions, once there are so many.
@@ -167,7 +161,7 @@ fn a_policy_file_with_a_fault_hides_no_question_and_a_store_that_is_not_there_is
     let audit = format!("[audit]\npath = \"{}\"\n", store.display());
     home.write_policy(&(asks("") + &audit));
     let (mut client, _record) = home.converse(&[]);
-    send(&mut client, 100, &json!({"path": "a"}));
+    send_call(&mut client, 100, &json!({"path": "a"}));
     listed(&home, 1);
     home.replace_policy(&format!("version = 1\nmoed = 1\n{audit}"));
     listed(&home, 1);
@@ -198,7 +192,7 @@ fn an_inbox_tells_of_questions_as_they_come_and_close() {
     let inbox = Piped::start(&mut home.callgate(["approvals", "--watch", "--json"]));
     let first = inbox.json_line();
     assert_eq!(first["state"], "open");
-    send(&mut client, 101, &json!({"path": "b"}));
+    send_call(&mut client, 101, &json!({"path": "b"}));
     let second = inbox.json_line();
     assert_eq!((&second["arguments"], &second["state"]), (&json!({"path": "b"}), &json!("open")));
     assert_eq!(home.run(&["approvals", "deny", &id(&first)]).code, Some(0));

@@ -45,7 +45,7 @@ pub(crate) fn rule(desk: &Approvals, question: &str, decision: &Decision) -> Que
     }
 }
 
-fn send_call(client: &mut McpClient, id: u64, arguments: &Value) {
+pub(crate) fn send_call(client: &mut McpClient, id: u64, arguments: &Value) {
     let params = json!({"name": "delete_file", "arguments": arguments});
     let frame = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
     client.send_raw(format!("{frame}\n").as_bytes());
@@ -274,9 +274,7 @@ fn one_yes_lets_one_of_three_alike_go_and_the_others_can_be_answered() {
     let home = Home::with_policy(&asks("on_timeout = \"allow\""));
     let (mut client, record) = home.converse(&["--agent", "bot"]);
     for id in [100, 101, 102] {
-        let params = json!({"name": "delete_file", "arguments": {"path": "a"}});
-        let frame = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
-        client.send_raw(format!("{frame}\n").as_bytes());
+        send_call(&mut client, id, &json!({"path": "a"}));
     }
     let desk = desk(&home);
     let mut before = String::new();
@@ -296,12 +294,10 @@ fn one_yes_lets_one_of_three_alike_go_and_the_others_can_be_answered() {
 #[test]
 fn a_question_that_one_session_takes_back_is_asked_by_the_other_that_waits() {
     let home = Home::with_policy(&asks(""));
-    let call = json!({"name": "delete_file", "arguments": {"path": "a"}});
     let mut clients = [home.converse(&["--agent", "bot"]).0, home.converse(&["--agent", "bot"]).0];
     let desk = desk(&home);
     for client in &mut clients {
-        let frame = json!({"jsonrpc": "2.0", "id": 100, "method": "tools/call", "params": call});
-        client.send_raw(format!("{frame}\n").as_bytes());
+        send_call(client, 100, &json!({"path": "a"}));
         await_open(&desk, 1);
     }
     let first = await_open(&desk, 1).remove(0);

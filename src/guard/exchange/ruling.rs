@@ -84,10 +84,10 @@ impl<'a> Exchange<'a, Judged> {
         let lets = |channel: &Channel| {
             asking.iter().all(|rule| rule.channels.is_empty() || rule.channels.contains(channel))
         };
-        let own = acted.iter().find(|(found, _)| found.by == by).map(|(_, rule)| rule.class);
+        let own = moment.policy.rule(by).map(|rule| rule.class);
         let careful = acted.iter().map(|(_, rule)| rule.class).find(|class| !class.may_be_asked_in_host());
-        let others = acted.iter().filter(|(found, _)| asks(found) && found.by != by).map(|(found, rule)| {
-            let why = rule.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let others = acted.iter().filter(|(found, _)| asks(found) && found.by != by).map(|(found, _)| {
+            let why = moment.policy.explanation(found.by).map(|why| format!(": {why}")).unwrap_or_default();
             format!("{} asks, too{why}", moment.policy.rule_id(found.by))
         });
         let why = moment.policy.explanation(by).map(str::to_owned);
@@ -110,12 +110,8 @@ impl<'a> Exchange<'a, Judged> {
     /// The rules that had a part in what happens.
     fn acted<'p>(&self, moment: &Moment<'p>) -> Vec<(Match, &'p Rule)> {
         let matched = self.stage.verdict.iter().flat_map(|verdict| &verdict.matched);
-        let rule = |found: &Match| match found.by {
-            By::Rule(index) => moment.policy.rules.get(index),
-            By::Default | By::SelfProtection | By::Malformed => None,
-        };
         let acted = matched.filter(|found| found.acted);
-        acted.filter_map(|found| Some((*found, rule(found)?))).collect()
+        acted.filter_map(|found| Some((*found, moment.policy.rule(found.by)?))).collect()
     }
 
     fn telling_of(&self, moment: &Moment<'_>, name: Option<&str>) -> Option<Box<Telling>> {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Exchange, Settled, Subject, call_id};
 use crate::guard::refusal::About;
-use crate::policy::{By, Effect, Mode, Severity};
+use crate::policy::{Effect, Mode, Severity};
 use crate::record::Outcome;
 use crate::wire::{mcp, shown};
 
@@ -40,10 +40,6 @@ impl Exchange<'_, Settled> {
         // What takes force in warn is a warning: what the rule itself says is told.
         let said = verdict.matched.iter().find(|found| found.by == acting.by);
         let effect = said.map_or(acting.effect, |found| found.effect);
-        let rule = match acting.by {
-            By::Rule(index) => moment.policy.rules.get(index),
-            By::Default | By::SelfProtection | By::Malformed => None,
-        };
         let id = moment.policy.rule_id(acting.by);
         let reason = moment.policy.reason(acting.by, Mode::Enforce, &shown(call.title()));
         let why = moment.policy.explanation(acting.by).map(|why| why.trim().trim_end_matches('.'));
@@ -60,7 +56,7 @@ impl Exchange<'_, Settled> {
         Some(Warning {
             shape: shape(&id, &call.name, call.arguments),
             effect,
-            severity: rule.map(|rule| rule.severity).unwrap_or_default(),
+            severity: moment.policy.rule(acting.by).map(|rule| rule.severity).unwrap_or_default(),
             rule: id,
             text,
         })

@@ -15,8 +15,8 @@ use std::time::Duration;
 use rustix::process::getuid;
 use serde_json::{Value, json};
 
-use super::{held, id, listed, listed_exactly, send};
-use crate::holds::asks;
+use super::{held, id, listed, listed_exactly};
+use crate::holds::{asks, send_call};
 use crate::support::home::{Home, Told, until};
 use crate::support::process::{PATIENCE, Piped};
 
@@ -49,7 +49,7 @@ fn each_process_tells_of_its_own_calls_and_takes_its_socket_with_it() {
     let (home, mut one) = held("", &json!({"token": SECRET, "n": 1}));
     listed(&home, 1);
     let (mut two, _record) = home.converse(&["--agent", "other"]);
-    send(&mut two, 100, &json!({"token": SECRET, "n": 2}));
+    send_call(&mut two, 100, &json!({"token": SECRET, "n": 2}));
     let questions = listed_exactly(&home, 2);
     assert!(questions.iter().all(is_exact), "{questions:#?}");
     assert_eq!((&questions[0]["arguments"]["n"], &questions[1]["arguments"]["n"]), (&json!(1), &json!(2)));
@@ -79,7 +79,7 @@ fn what_a_killed_process_left_is_taken_away_by_the_next_and_its_question_shown_a
     let text = home.run(&["approvals"]).out;
     assert!(text.contains("as stored, without secrets") && !text.contains(SECRET), "{text}");
     let (mut next, _record) = home.converse(&["--agent", "next"]);
-    send(&mut next, 100, &json!({"token": SECRET}));
+    send_call(&mut next, 100, &json!({"token": SECRET}));
     let exact = || listed(&home, 2).into_iter().find(is_exact);
     assert_eq!(until(PATIENCE, exact).unwrap()["agent"], "next");
     assert_ne!(await_sockets(&live(&home), 1), left);
@@ -169,7 +169,7 @@ fn a_store_whose_way_is_long_has_its_sockets_elsewhere() {
     let store = home.path(&"deep/".repeat(30)).join("audit.db");
     home.write_policy(&format!("{}[audit]\npath = \"{}\"\n", asks(""), store.display()));
     let (mut client, _record) = home.converse(&[]);
-    send(&mut client, 100, &json!({"token": SECRET}));
+    send_call(&mut client, 100, &json!({"token": SECRET}));
     assert!(is_exact(&listed_exactly(&home, 1)[0]));
     assert_eq!(await_sockets(&home.path("run/callgate"), 1).len(), 1);
     // Who looks elsewhere is told that this is what the store has.

@@ -8,7 +8,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{held, id, listed, send};
+use super::{held, id, listed};
+use crate::holds::send_call;
 use crate::support::process::Piped;
 
 #[test]
@@ -19,7 +20,7 @@ fn who_waits_goes_on_at_the_file_that_takes_its_place() {
     for end in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(format!("{}{end}", home.store().display()));
     }
-    send(&mut client, 101, &json!({"path": "after"}));
+    send_call(&mut client, 101, &json!({"path": "after"}));
     let question = listed(&home, 1).remove(0);
     assert_eq!(question["arguments"], json!({"path": "after"}));
     let told = inbox.json_line();

@@ -10,7 +10,8 @@ use callgate::record::{Channel, Confirm, Grant, Question, Record, SessionInfo};
 use callgate::store::{Options, Store};
 use serde_json::{Value, json};
 
-use super::{at_a_terminal, held, id, listed, listed_exactly, on_a_terminal, send};
+use super::{at_a_terminal, held, id, listed, listed_exactly, on_a_terminal};
+use crate::holds::send_call;
 use crate::support::home::Home;
 use crate::support::process::{Deadline, Line, PATIENCE, Piped};
 
@@ -140,7 +141,7 @@ fn of_two_people_who_disagree_at_once_the_call_knows_one_and_both_know_which() {
         assert_eq!(state, if ran { "approved" } else { "denied" });
         // Nobody is asked again about what has been answered.
         listed(&home, 0);
-        send(&mut client, 100 + round, &json!({"round": round}));
+        send_call(&mut client, 100 + round, &json!({"round": round}));
     }
 }
 
@@ -154,7 +155,7 @@ fn the_call_goes_as_soon_as_the_command_has_said_so() {
         let ruled = Instant::now();
         assert!(client.answer_to(&json!(99 + round)).get("result").is_some());
         waits.push(ruled.elapsed());
-        send(&mut client, 100 + round, &json!({"round": round}));
+        send_call(&mut client, 100 + round, &json!({"round": round}));
     }
     waits.sort();
     eprintln!("from the end of the command to the result: {waits:?}");
